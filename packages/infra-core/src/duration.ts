@@ -1,0 +1,33 @@
+import { InfraError } from './errors.ts';
+
+/** A length of time: a number of milliseconds, or a number with a unit: `'500ms'`, `'30s'`, `'5m'`, `'2h'`, `'7d'`. */
+export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
+
+const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const FORM = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
+
+/** Something that is not a {@link Duration} was given as one. */
+export class InvalidDurationError extends InfraError {
+  constructor(value: unknown) {
+    const seen = typeof value === 'string' ? JSON.stringify(value) : String(value);
+    super(`${seen} is not a duration.`, {
+      code: 'E_DURATION',
+      help: "Use milliseconds as a number of 0 or more, or a text such as '500ms', '30s', '5m', '2h' or '7d'.",
+    });
+  }
+}
+
+/**
+ * The milliseconds of a {@link Duration}.
+ *
+ * @throws {@link InvalidDurationError} `E_DURATION` for a negative or non-finite number, or a text of another form.
+ */
+export function toMs(duration: Duration): number {
+  if (typeof duration === 'number') {
+    if (Number.isFinite(duration) && duration >= 0) return duration;
+    throw new InvalidDurationError(duration);
+  }
+  const [, amount, unit] = (typeof duration === 'string' && FORM.exec(duration)) || [];
+  if (amount === undefined || unit === undefined) throw new InvalidDurationError(duration);
+  return Number(amount) * UNITS[unit]!;
+}
