@@ -40,7 +40,11 @@ export class InfraError extends Error {
 
 /** True for an {@link InfraError} made by any installed copy of infra-core; with `code`, for that one alone. */
 export function isInfraError(value: unknown, code?: string): value is InfraError {
-  return value instanceof Error && BRAND in value && (code === undefined || (value as InfraError).code === code);
+  return (
+    value instanceof Error &&
+    BRAND in value &&
+    (code === undefined || (value as unknown as InfraError).code === code)
+  );
 }
 
 /** The message of anything that was thrown. */

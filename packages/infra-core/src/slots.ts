@@ -3,10 +3,13 @@ import { InfraError } from './errors.ts';
 /** State of a contract this copy of a package does not know. */
 export class SlotContractError extends InfraError {
   constructor(name: string, expected: number, found: unknown) {
-    super(`The shared state "${name}" follows contract ${String(found)}, this copy needs contract ${expected}.`, {
-      code: 'E_SLOT_CONTRACT',
-      help: 'Two versions of an @vibeonrails/infra package that cannot share state are installed: `npm ls @vibeonrails/infra-core` shows them. Upgrade the older one.',
-    });
+    super(
+      `The shared state "${name}" follows contract ${String(found)}, this copy needs contract ${expected}.`,
+      {
+        code: 'E_SLOT_CONTRACT',
+        help: 'Two versions of an @vibeonrails/infra package that cannot share state are installed: `npm ls @vibeonrails/infra-core` shows them. Upgrade the older one.',
+      },
+    );
   }
 }
 

@@ -1,0 +1,86 @@
+export { type Clock, systemClock } from './clock.ts';
+export {
+  type Config,
+  ConfigError,
+  type ConfigOptions,
+  type ConfigProblem,
+  type ConfigShape,
+  type ConfigValues,
+  defineConfig,
+  describeConfig,
+  type Env,
+  type ReportProblem,
+  type VariableDescription,
+} from './config.ts';
+export {
+  type Carrier,
+  contextStorage,
+  currentContext,
+  extract,
+  type InfraContext,
+  inject,
+  runWithContext,
+  type TraceContext,
+} from './context.ts';
+export { chooseDriver, type DriverChoice, DriverRequiredError } from './driver-choice.ts';
+export { type Duration, InvalidDurationError, toMs } from './duration.ts';
+export { InfraError, type InfraErrorOptions, isInfraError, messageOf } from './errors.ts';
+export type { HealthCheck, HealthResult, HealthStatus } from './health.ts';
+export {
+  type LifecycleState,
+  lifecycleState,
+  type OnShutdownOptions,
+  onShutdown,
+  type ShutdownContext,
+  type ShutdownHook,
+  type ShutdownHookReport,
+  type ShutdownOptions,
+  type ShutdownPhase,
+  type ShutdownReport,
+  shutdown,
+} from './lifecycle.ts';
+export { type Logger, type LogLevel, type LogMethod, logger } from './logger.ts';
+export {
+  AlreadyConfiguredError,
+  defineModule,
+  ModuleContractError,
+  type ModuleDefinition,
+  type ModuleDescriptor,
+  type ModuleHandle,
+  type ModuleInstance,
+  modulesInUse,
+} from './module.ts';
+export type { CacheOperation, Operations, QueueOperation, StorageOperation } from './operations.ts';
+export {
+  bool,
+  duration,
+  int,
+  list,
+  oneOf,
+  type Reader,
+  type ReaderOptions,
+  secret,
+  text,
+  url,
+} from './readers.ts';
+export { serviceName } from './settings.ts';
+export { installSignalHandlers, type SignalOptions } from './signals.ts';
+export { clearSlot, SlotContractError, slot } from './slots.ts';
+export {
+  formatIssue,
+  isSchema,
+  type Schema,
+  type SchemaInput,
+  type SchemaIssue,
+  type SchemaOutput,
+  type SchemaResult,
+} from './standard-schema.ts';
+export {
+  type Operation,
+  type OperationEvent,
+  type OperationName,
+  type OperationPayload,
+  type OperationSubscriber,
+  operation,
+  subscribeOperation,
+} from './telemetry.ts';

@@ -1,0 +1,174 @@
+import { type Duration, toMs } from './duration.ts';
+import { messageOf } from './errors.ts';
+import { logger } from './logger.ts';
+import { slot } from './slots.ts';
+
+/**
+ * The steps of a shutdown, in order: `drain` (finish the work in hand), `stop` (servers and workers), `close`
+ * (connections), `flush` (metrics and traces). Inside a step, what was registered last goes first.
+ */
+export type ShutdownPhase = 'drain' | 'stop' | 'close' | 'flush';
+
+const PHASES: readonly ShutdownPhase[] = ['drain', 'stop', 'close', 'flush'];
+
+/** What a shutdown hook is told. */
+export interface ShutdownContext {
+  /** Aborts when the hook's time is up. */
+  readonly signal: AbortSignal;
+  /** Why the process shuts down: `SIGTERM`, or what {@link shutdown} was given. */
+  readonly reason: string;
+}
+
+/** Work to do at shutdown. What it returns appears in the report. */
+export type ShutdownHook = (context: ShutdownContext) => unknown;
+
+/** How a hook is run. */
+export interface OnShutdownOptions {
+  /** @default 'close' */
+  phase?: ShutdownPhase;
+  /** How long the rest waits for it. @default '10s' */
+  timeout?: Duration;
+}
+
+/** How one hook went. */
+export interface ShutdownHookReport {
+  readonly name: string;
+  readonly phase: ShutdownPhase;
+  readonly status: 'done' | 'failed' | 'timeout';
+  /** Milliseconds it took. */
+  readonly ms: number;
+  /** What it returned. */
+  readonly result?: unknown;
+  /** What it threw, as text. */
+  readonly error?: string;
+}
+
+/** How a shutdown went. */
+export interface ShutdownReport {
+  readonly reason: string;
+  /** True when every hook was done in time. */
+  readonly ok: boolean;
+  /** Milliseconds it took. */
+  readonly ms: number;
+  readonly hooks: readonly ShutdownHookReport[];
+}
+
+/** How a whole shutdown is run. */
+export interface ShutdownOptions {
+  /** Time for everything. Hooks that are left then still start, with their signal aborted, and are not awaited. @default '30s' */
+  deadline?: Duration;
+  /** Wait between "not ready" and the first step, for a load balancer to notice: one probe period or more. @default 0 */
+  drainDelay?: Duration;
+}
+
+/** `running`, then `draining` from the first moment of a shutdown, then `stopped`. */
+export type LifecycleState = 'running' | 'draining' | 'stopped';
+
+interface Hook {
+  readonly name: string;
+  readonly fn: ShutdownHook;
+  readonly phase: ShutdownPhase;
+  readonly timeout: number;
+}
+
+interface Lifecycle {
+  state: LifecycleState;
+  readonly hooks: Set<Hook>;
+  report?: Promise<ShutdownReport>;
+  /** Writes out the logger, after everything else. Set by logging. */
+  flushLogs?: () => void;
+}
+
+/** The lifecycle shared by every copy of core. */
+export const lifecycleSlot = (): Lifecycle =>
+  slot<Lifecycle>('lifecycle', 1, () => ({ state: 'running', hooks: new Set<Hook>() }));
+
+/** Whether the process runs, drains or has stopped. Readiness follows it. */
+export function lifecycleState(): LifecycleState {
+  return lifecycleSlot().state;
+}
+
+/** Registers work for shutdown; the returned function takes it back. `name` appears in the report. */
+export function onShutdown(name: string, fn: ShutdownHook, options: OnShutdownOptions = {}): () => void {
+  const hook: Hook = { name, fn, phase: options.phase ?? 'close', timeout: toMs(options.timeout ?? '10s') };
+  const { hooks } = lifecycleSlot();
+  hooks.add(hook);
+  return () => {
+    hooks.delete(hook);
+  };
+}
+
+/**
+ * Shuts down in order: not ready → `drainDelay` → drain → stop → close → flush → logger. A hook that fails or hangs
+ * never stops the rest. Never rejects; a second call gets the first one's report.
+ */
+export function shutdown(reason = 'shutdown', options: ShutdownOptions = {}): Promise<ShutdownReport> {
+  const lifecycle = lifecycleSlot();
+  lifecycle.report ??= run(lifecycle, reason, toMs(options.deadline ?? '30s'), toMs(options.drainDelay ?? 0));
+  return lifecycle.report;
+}
+
+async function run(
+  lifecycle: Lifecycle,
+  reason: string,
+  deadline: number,
+  drainDelay: number,
+): Promise<ShutdownReport> {
+  const startedAt = performance.now();
+  const left = (): number => deadline - (performance.now() - startedAt);
+  const reports: ShutdownHookReport[] = [];
+  lifecycle.state = 'draining';
+  if (drainDelay > 0) await wait(Math.min(drainDelay, deadline)).done;
+  for (const phase of PHASES) {
+    // Asked anew each time, so that a hook registered by another hook still runs.
+    for (let hook = lastOf(lifecycle.hooks, phase); hook; hook = lastOf(lifecycle.hooks, phase)) {
+      lifecycle.hooks.delete(hook);
+      reports.push(await runHook(hook, reason, Math.min(hook.timeout, left())));
+    }
+  }
+  lifecycle.state = 'stopped';
+  const report = {
+    reason,
+    ok: reports.every((hook) => hook.status === 'done'),
+    ms: Math.round(performance.now() - startedAt),
+    hooks: reports,
+  };
+  logger.info({ shutdown: report }, report.ok ? 'shut down' : 'shut down with problems');
+  logger.flush?.();
+  return report;
+}
+
+const lastOf = (hooks: Set<Hook>, phase: ShutdownPhase): Hook | undefined =>
+  [...hooks].findLast((hook) => hook.phase === phase);
+
+async function runHook(hook: Hook, reason: string, budget: number): Promise<ShutdownHookReport> {
+  const { name, phase } = hook;
+  const startedAt = performance.now();
+  const controller = new AbortController();
+  if (budget <= 0) controller.abort();
+  const timer = wait(Math.max(budget, 0));
+  const outcome = await Promise.race([
+    (async () => ({
+      status: 'done' as const,
+      result: await hook.fn({ signal: controller.signal, reason }),
+    }))().catch((thrown: unknown) => ({ status: 'failed' as const, error: messageOf(thrown) })),
+    timer.done.then(() => ({
+      status: 'timeout' as const,
+      error: budget > 0 ? `not done after ${Math.round(budget)} ms` : 'the shutdown deadline had passed',
+    })),
+  ]);
+  timer.cancel();
+  controller.abort();
+  const { result, ...rest } = { result: undefined, ...outcome };
+  const ms = Math.round(performance.now() - startedAt);
+  return { name, phase, ms, ...rest, ...(result === undefined ? {} : { result }) };
+}
+
+/** A wait that does keep the process alive: a shutdown must not end because nothing else is left to do. */
+function wait(ms: number): { done: Promise<void>; cancel: () => void } {
+  let timer: NodeJS.Timeout | undefined;
+  const done = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  return { done, cancel: () => clearTimeout(timer) };
+}

@@ -1,0 +1,143 @@
+import { InfraError } from './errors.ts';
+import type { HealthCheck } from './health.ts';
+import { logger } from './logger.ts';
+import { slot } from './slots.ts';
+
+/** What a module's default instance can do, whatever else it does. */
+export interface ModuleInstance {
+  /** Resolves when its driver is chosen, loaded and connected; rejects with a coded error when it never will be. */
+  ready(): Promise<void>;
+  /** Releases what it holds. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** A module in use, as `boot()` and the doctor see it. */
+export interface ModuleDescriptor {
+  /** Its short name, such as `cache`. */
+  readonly module: string;
+  readonly package: string;
+  readonly version: string;
+  /** The contract its default instance follows. Instances of another contract are refused. */
+  readonly contract: number;
+  /** Makes the default instance, if need be, and awaits its `ready()`. */
+  ready(): Promise<void>;
+  /** Checks the default instance; absent where there is nothing to check. */
+  readonly healthCheck?: HealthCheck;
+}
+
+/** How a module is defined. */
+export interface ModuleDefinition<I extends ModuleInstance, O extends object> {
+  readonly module: string;
+  readonly package: string;
+  readonly version: string;
+  readonly contract: number;
+  /** Makes an instance from options, or from the environment alone. */
+  create(options?: O): I;
+  /** Checks an instance with a real round trip. */
+  healthCheck?(instance: I, signal: AbortSignal): ReturnType<HealthCheck>;
+}
+
+/** The default instance of a module: one in the process, shared by every installed copy of the package. */
+export interface ModuleHandle<I extends ModuleInstance, O extends object> {
+  /** The default instance, made from the environment at first use. */
+  instance(): I;
+  /** Makes the default instance from `options`. @throws {@link AlreadyConfiguredError} when there is one and `replace` is not true. */
+  configure(options: O & { replace?: boolean }): I;
+  /** Puts `instance` in its place, for a test; the returned function puts the former back. */
+  swap(instance: I): () => void;
+  /** The health check of the default instance. */
+  readonly healthCheck: HealthCheck;
+}
+
+/** The default instance exists already, so configuring it would change it under those who use it. */
+export class AlreadyConfiguredError extends InfraError {
+  constructor(module: string) {
+    super(`The default ${module} is in use already and cannot be configured any more.`, {
+      code: `E_${module.toUpperCase()}_CONFIGURED`,
+      help: 'Configure it before its first use, or pass `replace: true`, which closes the former one.',
+    });
+  }
+}
+
+/** Another copy of the package made the default instance under a contract this copy does not know. */
+export class ModuleContractError extends InfraError {
+  constructor(module: string, expected: number, found: number) {
+    super(`The default ${module} follows contract ${found}, this copy of the package needs ${expected}.`, {
+      code: `E_${module.toUpperCase()}_CONTRACT`,
+      help: `Two versions of @vibeonrails/infra-${module} are installed: \`npm ls @vibeonrails/infra-${module}\` shows them. Upgrade the older one.`,
+    });
+  }
+}
+
+interface Entry {
+  readonly descriptor: ModuleDescriptor;
+  instance?: { readonly contract: number; readonly value: ModuleInstance };
+}
+
+const entries = (): Map<string, Entry> => slot('modules', 1, () => new Map<string, Entry>());
+
+/** The modules in use: those whose package has been imported, in that order. */
+export function modulesInUse(): ModuleDescriptor[] {
+  return [...entries().values()].map((entry) => entry.descriptor);
+}
+
+/** Drops every default instance; the modules stay in use. For tests. */
+export function forgetInstances(): void {
+  for (const entry of entries().values()) delete entry.instance;
+}
+
+/** Registers a module and returns the handle of its default instance. The only thing a package does on import. */
+export function defineModule<I extends ModuleInstance, O extends object>(
+  definition: ModuleDefinition<I, O>,
+): ModuleHandle<I, O> {
+  const { module, contract } = definition;
+  const healthCheck: HealthCheck = ({ signal }) =>
+    definition.healthCheck ? definition.healthCheck(instance(), signal) : { status: 'ok' };
+  const descriptor: ModuleDescriptor = {
+    module,
+    package: definition.package,
+    version: definition.version,
+    contract,
+    ready: () => instance().ready(),
+    ...(definition.healthCheck ? { healthCheck } : {}),
+  };
+  const entry = (): Entry => {
+    const found = entries().get(module) ?? { descriptor };
+    entries().set(module, found);
+    return found;
+  };
+  const put = (value: I): I => {
+    entry().instance = { contract, value };
+    return value;
+  };
+  const instance = (): I => {
+    const made = entry().instance;
+    if (!made) return put(definition.create());
+    if (made.contract !== contract) throw new ModuleContractError(module, contract, made.contract);
+    return made.value as I;
+  };
+  entry();
+
+  return {
+    instance,
+    healthCheck,
+    configure({ replace = false, ...options }) {
+      const former = entry().instance?.value;
+      if (former && !replace) throw new AlreadyConfiguredError(module);
+      const made = put(definition.create(options as unknown as O));
+      former
+        ?.close()
+        .catch((err: unknown) => logger.warn({ err, module }, 'closing the replaced instance failed'));
+      return made;
+    },
+    swap(replacement) {
+      const held = entry();
+      const former = held.instance;
+      put(replacement);
+      return () => {
+        if (former) held.instance = former;
+        else delete held.instance;
+      };
+    },
+  };
+}

@@ -1,0 +1,104 @@
+import type { AsyncLocalStorage } from 'node:async_hooks';
+import { type TracingChannel, tracingChannel } from 'node:diagnostics_channel';
+import { logger } from './logger.ts';
+import type { Operations } from './operations.ts';
+
+/** Names of the operations this version of core knows; a module may trace others. */
+export type OperationName = keyof Operations | (string & {});
+
+/** What an operation says of itself when it starts. */
+export type OperationPayload<N extends OperationName> = N extends keyof Operations ? Operations[N] : object;
+
+/** What a subscriber sees: the payload, and once it is over its result or error. One object from start to end. */
+export type OperationEvent<N extends OperationName> = OperationPayload<N> & {
+  readonly result?: unknown;
+  readonly error?: unknown;
+};
+
+/** An operation worth measuring: a Node TracingChannel named `infra:<module>.<operation>`. */
+export interface Operation<N extends OperationName> {
+  /** True when somebody listens: ask before building a costly payload. */
+  readonly hasSubscribers: boolean;
+  /** Runs `fn`, telling subscribers when it starts, settles and fails. Without subscribers it only calls `fn`. */
+  trace<T>(fn: () => Promise<T>, payload: OperationPayload<N>): Promise<T>;
+  /** The same for work that does not wait. */
+  traceSync<T>(fn: () => T, payload: OperationPayload<N>): T;
+}
+
+const channelName = (name: string): string => `infra:${name}`;
+
+/** The operation called `name`, such as `cache.get`. Make it once, at the top of a module. */
+export function operation<N extends OperationName>(name: N): Operation<N> {
+  const channel = tracingChannel<unknown, object>(channelName(name));
+  return {
+    get hasSubscribers() {
+      return channel.hasSubscribers;
+    },
+    trace: (fn, payload) => (channel.hasSubscribers ? channel.tracePromise(fn, payload) : fn()),
+    traceSync: (fn, payload) => (channel.hasSubscribers ? channel.traceSync(fn, payload) : fn()),
+  };
+}
+
+/** What to do at the moments of an operation. */
+export interface OperationSubscriber<N extends OperationName> {
+  /** It starts. */
+  start?(event: OperationEvent<N>): void;
+  /** It is over, once, whichever way; `event` holds `result` or `error`. */
+  end?(event: OperationEvent<N>): void;
+  /**
+   * Gives the work a context of its own: what `enter` returns becomes the store's value while it runs. Called
+   * before `start`.
+   */
+  bind?: { storage: AsyncLocalStorage<never>; enter(event: OperationEvent<N>): unknown };
+}
+
+/**
+ * Listens to an operation. What a subscriber throws is logged once and never reaches the caller. The returned
+ * function ends it.
+ */
+export function subscribeOperation<N extends OperationName>(
+  name: N,
+  subscriber: OperationSubscriber<N>,
+): () => void {
+  const channel: TracingChannel<unknown, object> = tracingChannel<unknown, object>(channelName(name));
+  const guard = guardFor(name);
+  const over = new WeakSet<object>();
+  const finish = guard((event) => {
+    if (over.has(event)) return;
+    over.add(event);
+    subscriber.end?.(event as OperationEvent<N>);
+  });
+  const handlers = {
+    start: guard((event) => subscriber.start?.(event as OperationEvent<N>)),
+    // A synchronous operation, and one that throws before its first await, is over here and has no asyncEnd.
+    end: (event: object) => ('result' in event || 'error' in event ? finish(event) : undefined),
+    asyncStart: () => undefined,
+    asyncEnd: finish,
+    error: () => undefined,
+  };
+  const { bind } = subscriber;
+  if (bind)
+    channel.start.bindStore(
+      bind.storage,
+      guard((event) => bind.enter(event as OperationEvent<N>)) as (event: object) => never,
+    );
+  channel.subscribe(handlers);
+  return () => {
+    channel.unsubscribe(handlers);
+    if (bind) channel.start.unbindStore(bind.storage);
+  };
+}
+
+function guardFor(name: string): <R>(fn: (event: object) => R) => (event: object) => R | undefined {
+  let reported = false;
+  return (fn) => (event) => {
+    try {
+      return fn(event);
+    } catch (err) {
+      if (!reported)
+        logger.warn({ err, operation: name }, 'a telemetry subscriber threw; later throws are silent');
+      reported = true;
+      return undefined;
+    }
+  };
+}
