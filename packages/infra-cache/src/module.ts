@@ -1,0 +1,20 @@
+import { defineModule, type ModuleHandle } from '@vibeonrails/infra-core';
+import { type Cache, type CacheOptions, createCache } from './cache.ts';
+import { VERSION } from './version.ts';
+
+/** The default cache of this process. */
+export const handle: ModuleHandle<Cache, CacheOptions> = defineModule<Cache, CacheOptions>({
+  module: 'cache',
+  package: '@vibeonrails/infra-cache',
+  version: VERSION,
+  contract: 1,
+  create: createCache,
+  async healthCheck(cache) {
+    const key = `health:${process.pid}`;
+    await cache.set(key, 'ok', '10s');
+    const seen = await cache.take(key);
+    return seen === 'ok'
+      ? { status: 'ok', data: { driver: cache.driver } }
+      : { status: 'error', message: `wrote a value to the ${cache.driver} cache and did not read it back` };
+  },
+});
