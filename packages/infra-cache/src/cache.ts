@@ -164,7 +164,7 @@ export function createCache(options: CacheOptions = {}): Cache {
     },
     take: async <T>(key: string) => read<T>(await driver.take(full(key))),
     increment: async (key, policy) => {
-      const by = typeof policy === 'object' ? (policy.by ?? 1) : 1;
+      const by = typeof policy === 'object' ? (policy?.by ?? 1) : 1;
       return driver.increment(full(key), by, ttlOf(key, policy));
     },
     touch: async (key, policy) => driver.touch(full(key), ttlOf(key, policy)),

@@ -34,7 +34,8 @@ export class CacheValueError extends InfraError {
   /** Where in the value: `user.friends[2]`; empty for the value itself. */
   readonly path: string;
 
-  constructor(path: string, what: string) {
+  constructor(steps: string, what: string) {
+    const path = steps.replace(/^\./, '');
     super(`Cannot cache ${what}${path ? ` at ${path}` : ''}.`, {
       code: 'E_CACHE_VALUE',
       help: 'Cache plain data: JSON values, and Date, BigInt, Map, Set, Uint8Array and undefined inside them.',

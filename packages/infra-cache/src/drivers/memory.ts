@@ -16,6 +16,9 @@ const ENTRY_OVERHEAD = 160;
 /** Upper bound of the bytes an entry takes: V8 keeps a text in one or two bytes a character. */
 const sizeOf = (key: string, value: string): number => 2 * (key.length + value.length) + ENTRY_OVERHEAD;
 
+/** lru-cache keeps an entry up to and including its last millisecond; our entries are gone when their time is over. */
+const lifetime = (ttl: number): number => Math.max(1, Math.round(ttl)) - 0.5;
+
 /** Keeps entries in this process, up to a number of bytes. Gone when the process ends. */
 export function memoryDriver({ maxBytes, clock }: MemoryDriverOptions): CacheDriver {
   const entries = new LRUCache<string, string>({
@@ -34,7 +37,7 @@ export function memoryDriver({ maxBytes, clock }: MemoryDriverOptions): CacheDri
       if (ifAbsent && entries.has(key)) return false;
       const size = sizeOf(key, value);
       if (size > maxBytes) throw new CacheSizeError(key, size, maxBytes);
-      entries.set(key, value, { ttl: Math.max(1, Math.round(ttl)) });
+      entries.set(key, value, { ttl: lifetime(ttl) });
       return true;
     },
     async delete(keys) {
@@ -54,14 +57,14 @@ export function memoryDriver({ maxBytes, clock }: MemoryDriverOptions): CacheDri
       const sum = Number(former ?? 0) + by;
       if (!/^-?\d+$/.test(former ?? '0') || !Number.isSafeInteger(sum)) throw new CacheCounterError(key);
       entries.set(key, String(sum), {
-        ttl: former === undefined ? Math.max(1, Math.round(ttl)) : entries.getRemainingTTL(key),
+        ttl: former === undefined ? lifetime(ttl) : entries.getRemainingTTL(key),
       });
       return sum;
     },
     async touch(key, ttl) {
       const value = entries.get(key);
       if (value === undefined) return false;
-      entries.set(key, value, { ttl: Math.max(1, Math.round(ttl)) });
+      entries.set(key, value, { ttl: lifetime(ttl) });
       return true;
     },
     async clear(prefix) {

@@ -1,0 +1,110 @@
+import { readFileSync } from 'node:fs';
+import { describeConfig, modulesInUse, shutdown } from '@vibeonrails/infra-core';
+import { resetInfra } from '@vibeonrails/infra-core/testing';
+import { loadedBy } from '@vibeonrails/vitest-config/examples';
+import { afterEach, expect, test, vi } from 'vitest';
+import * as root from '../src/index.ts';
+import * as testing from '../src/testing.ts';
+import { VERSION } from '../src/version.ts';
+
+const { cache, cacheHealthCheck, configureCache, createCache } = root;
+const signal = AbortSignal.timeout(1000);
+afterEach(resetInfra);
+
+test('the public names stay as they are', () => {
+  expect(Object.keys(root).sort()).toMatchInlineSnapshot(`
+    [
+      "CacheClosedError",
+      "CacheCounterError",
+      "CacheKeyError",
+      "CacheSizeError",
+      "CacheTtlError",
+      "CacheValueError",
+      "cache",
+      "cacheHealthCheck",
+      "configureCache",
+      "createCache",
+    ]
+  `);
+  expect(Object.keys(testing).sort()).toMatchInlineSnapshot(`
+    [
+      "cacheDriverSuite",
+      "fakeCache",
+    ]
+  `);
+});
+
+test('the version is the one of package.json', () => {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  expect(VERSION).toBe(version);
+});
+
+test('importing it loads lru-cache alone', async () => {
+  expect(await loadedBy(new URL('..', import.meta.url), '@vibeonrails/infra-cache')).toEqual(['lru-cache']);
+});
+
+test('it is in use once imported, and its variables are described', () => {
+  expect(modulesInUse().map(({ module }) => module)).toContain('cache');
+  expect(
+    describeConfig({ CACHE_MAX_BYTES: '5000' }).filter((v) => v.package.endsWith('infra-cache')),
+  ).toMatchObject([
+    { variable: 'CACHE_DRIVER', form: 'one of memory', set: false },
+    { variable: 'CACHE_MAX_BYTES', default: '67108864', set: true },
+    { variable: 'CACHE_NAMESPACE', default: 'cache', set: false },
+  ]);
+});
+
+test('the default cache is configured once, or replaced on demand', async () => {
+  configureCache({ namespace: 'mine' });
+  await cache.set('k', 1, '1m');
+  expect(() => configureCache({})).toThrow(expect.objectContaining({ code: 'E_CACHE_CONFIGURED' }));
+  configureCache({ replace: true });
+  expect(await cache.get('k')).toBeUndefined();
+});
+
+test('a driver that does not exist is one coded error that names the variable', () => {
+  expect(() => createCache({ env: { CACHE_DRIVER: 'memroy' } })).toThrow(
+    /CACHE_DRIVER .* expected one of memory/,
+  );
+  expect(() => createCache({ env: { CACHE_MAX_BYTES: '1' } })).toThrow(
+    expect.objectContaining({ code: 'E_CONFIG' }),
+  );
+});
+
+test('in production it warns when nothing chose the memory driver, and only then', () => {
+  const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  createCache({ env: { NODE_ENV: 'production' } });
+  expect(String(write.mock.calls[0]?.[0])).toContain('CACHE_DRIVER=memory');
+  write.mockClear();
+  createCache({ env: { NODE_ENV: 'production', CACHE_DRIVER: 'memory' } });
+  expect(write).not.toHaveBeenCalled();
+});
+
+test('its health check makes a round trip', async () => {
+  expect(await cacheHealthCheck()({ signal })).toEqual({ status: 'ok', data: { driver: 'memory' } });
+  await cache.close();
+  await expect(cacheHealthCheck()({ signal })).rejects.toMatchObject({ code: 'E_CACHE_CLOSED' });
+});
+
+test('a shutdown closes it', async () => {
+  await cache.set('k', 1, '1m');
+  const report = await shutdown('test');
+  expect(report.hooks.map(({ name, status }) => [name, status])).toContainEqual(['cache', 'done']);
+  await expect(cache.get('k')).rejects.toMatchObject({ code: 'E_CACHE_CLOSED' });
+});
+
+test('fakeCache stands in for the default one, on its own clock, and gives way again', async () => {
+  await cache.set('k', 'real', '1m');
+  {
+    using fake = testing.fakeCache();
+    await fake.assertMissing('k');
+    await cache.set('k', { a: 1 }, '5m');
+    await fake.assertStored('k');
+    await fake.assertStored('k', { a: 1 });
+    await expect(fake.assertStored('k', { a: 2 })).rejects.toThrow('unexpected value cached under "k"');
+    await expect(fake.assertMissing('k')).rejects.toThrow('expected nothing');
+    await fake.clock.advance('5m');
+    await fake.assertMissing('k');
+  }
+  expect(await cache.get('k')).toBe('real');
+});
