@@ -1,0 +1,71 @@
+import { parseArgs } from 'node:util';
+import { environmentOf } from './environment.ts';
+import { needs, type ServiceKind } from './needs.ts';
+import { MissingServiceError } from './resolve.ts';
+import { service } from './service.ts';
+
+const usage = `Starts a real server for development, on a free port of 127.0.0.1, until Ctrl-C.
+
+  tsx tooling/services/src/cli.ts <${Object.keys(needs).join('|')}> [options]
+
+Prints the variables that name it, one a line, for a shell or an .env file. \`chromium\` prints its path and ends.
+
+  --appendonly        redis: write an append-only file
+  --maxmemory <size>  redis: such as 64mb
+  --password <word>   redis: ask for it
+  --tls               redis: speak TLS, with a certificate of its own making
+  --masters <n>       redis-cluster: nodes, default 3
+  --help              this text
+`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    appendonly: { type: 'boolean' },
+    maxmemory: { type: 'string' },
+    password: { type: 'string' },
+    tls: { type: 'boolean' },
+    masters: { type: 'string' },
+    help: { type: 'boolean' },
+  },
+});
+
+async function main(): Promise<number> {
+  const [kind, ...more] = positionals;
+  if (values.help) return print(usage, 0);
+  if (kind === undefined || more.length > 0 || !(kind in needs)) {
+    process.stderr.write(usage);
+    return 2;
+  }
+  const found = await service(kind as ServiceKind, { own: kind !== 'chromium' });
+  if (!found.available) return 1;
+  const { masters, help: _, ...redis } = values;
+  const options =
+    kind === 'redis' ? redis : kind === 'redis-cluster' && masters ? { masters: Number(masters) } : {};
+  const running = await found.start(options);
+  const lines = Object.entries(environmentOf(running)).map(([name, value]) => `${name}=${value}\n`);
+  process.stdout.write(lines.join(''));
+  if (kind !== 'chromium') await interrupted();
+  await running.stop();
+  return 0;
+}
+
+function print(text: string, code: number): number {
+  process.stdout.write(text);
+  return code;
+}
+
+async function interrupted(): Promise<void> {
+  // Servers do not keep this process waiting, so a timer must.
+  const timer = setInterval(() => {}, 3_600_000);
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
+  });
+  clearInterval(timer);
+}
+
+process.exitCode = await main().catch((error: unknown) => {
+  if (!(error instanceof MissingServiceError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  return 1;
+});

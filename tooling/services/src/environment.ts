@@ -1,0 +1,33 @@
+import type { Chromium } from './chromium.ts';
+import type { RunningRedis } from './redis.ts';
+import type { RunningRedisCluster } from './redis-cluster.ts';
+import type { RunningS3 } from './s3.ts';
+
+/**
+ * The variables that name a running service, for another process: with them set, {@link service} finds it there. The
+ * package's own variables (`REDIS_URL`, `S3_…`) come along, so that an application can be pointed at it as well.
+ */
+export function environmentOf(
+  running: RunningRedis | RunningRedisCluster | RunningS3 | Chromium,
+): Record<string, string> {
+  if ('executablePath' in running) return { CHROMIUM_PATH: running.executablePath };
+  if ('endpoint' in running) return s3(running);
+  const certificate = 'tls' in running ? running.tls : undefined;
+  return {
+    ...('nodes' in running ? {} : { TEST_REDIS_URL: running.url }),
+    REDIS_URL: running.url,
+    ...(certificate && { NODE_EXTRA_CA_CERTS: certificate.ca }),
+  };
+}
+
+function s3({ endpoint, region, accessKeyId, secretAccessKey }: RunningS3): Record<string, string> {
+  const values = {
+    ENDPOINT: endpoint,
+    REGION: region,
+    ACCESS_KEY_ID: accessKeyId,
+    SECRET_ACCESS_KEY: secretAccessKey,
+  };
+  const named = (prefix: string): Record<string, string> =>
+    Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}${name}`, value]));
+  return { ...named('TEST_S3_'), ...named('S3_'), S3_PATH_STYLE: 'true' };
+}
