@@ -25,13 +25,18 @@ export async function installPackages(packages: readonly string[], isThere: () =
   }
 }
 
-/** Once an hour is enough for one that tests: the lists change slowly, and reading them takes seconds. */
+/**
+ * Once an hour is enough for tests: the lists change slowly, and reading them takes seconds. A failure is left for
+ * the installation to report, which may do with the lists as they are.
+ */
 async function updateLists(): Promise<void> {
   const stamp = join(tmpdir(), 'infra-services-apt-updated');
   const age = Date.now() - (statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0);
   if (age < hour) return;
-  await aptGet('update');
-  writeFileSync(stamp, '');
+  await aptGet('update').then(
+    () => writeFileSync(stamp, ''),
+    () => {},
+  );
 }
 
 async function aptGet(...args: string[]): Promise<void> {

@@ -44,8 +44,10 @@ async function main(): Promise<number> {
     kind === 'redis' ? redis : kind === 'redis-cluster' && masters ? { masters: Number(masters) } : {};
   const running = await found.start(options);
   const lines = Object.entries(environmentOf(running)).map(([name, value]) => `${name}=${value}\n`);
+  // Before the lines: who reads them may send the signal at once.
+  const end = kind === 'chromium' ? undefined : interrupted();
   process.stdout.write(lines.join(''));
-  if (kind !== 'chromium') await interrupted();
+  await end;
   await running.stop();
   return 0;
 }
