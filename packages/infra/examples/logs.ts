@@ -1,0 +1,20 @@
+// Log lines go to standard output as always, and the last ones are kept for the page.
+import { createLogger, setLogger } from '@vibeonrails/infra/logging';
+
+const KEPT = 500;
+const lines: { trace_id?: string; msg: string; time: number }[] = [];
+
+/** The log lines of a trace, oldest first. */
+export const linesOf = (traceId: string): typeof lines => lines.filter((line) => line.trace_id === traceId);
+
+/** Keeps what is logged from now on, beside writing it. */
+export function keepLogs(): void {
+  const plain = createLogger({ destination: { write: keep }, pretty: false });
+  setLogger(plain);
+}
+
+function keep(line: string): void {
+  process.stdout.write(line);
+  lines.push(JSON.parse(line));
+  if (lines.length > KEPT) lines.shift();
+}

@@ -1,0 +1,1 @@
+export { BootError, type BootOptions, boot, type RunningApp } from './boot.ts';

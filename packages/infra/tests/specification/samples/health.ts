@@ -1,0 +1,6 @@
+import { registerHealthCheck } from '@vibeonrails/infra/health';
+
+registerHealthCheck('database', async () => {
+  await db.execute(sql`SELECT 1`);
+  return { status: 'ok' };
+});
