@@ -1,7 +1,7 @@
-import { InfraError } from './errors.ts';
-import type { Reader } from './readers.ts';
+import { ConfigError, type ConfigProblem } from './config-error.ts';
 import { slot } from './slots.ts';
-import type { Schema, SchemaOutput, SchemaResult } from './standard-schema.ts';
+import { isReader, parseText } from './standard-parse.ts';
+import type { Schema, SchemaOutput } from './standard-schema.ts';
 
 /** Where variables are read from: `process.env`, or a plain object in a test. */
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -11,16 +11,6 @@ export type ConfigShape = Readonly<Record<string, Schema>>;
 
 /** The values of a {@link ConfigShape}. */
 export type ConfigValues<S extends ConfigShape> = { readonly [K in keyof S]: SchemaOutput<S[K]> };
-
-/** One thing that is wrong with the environment. It never holds the value. */
-export interface ConfigProblem {
-  readonly variable: string;
-  /** The package that declares the variable. */
-  readonly package: string;
-  readonly kind: 'missing' | 'invalid';
-  /** The expected form. */
-  readonly expected: string;
-}
 
 /** One declared variable, as {@link describeConfig} shows it. It never holds the value. */
 export interface VariableDescription {
@@ -36,24 +26,6 @@ export interface VariableDescription {
   readonly set: boolean;
   /** The variable the value comes from, where that is a fallback. */
   readonly from?: string;
-}
-
-/** Everything that is wrong with the environment, at once. */
-export class ConfigError extends InfraError {
-  readonly problems: readonly ConfigProblem[];
-
-  constructor(problems: readonly ConfigProblem[]) {
-    const lines = problems.map(
-      ({ variable, package: owner, kind, expected }) =>
-        `  ${variable} (${owner}) is ${kind === 'missing' ? 'not set' : 'not valid'}: expected ${expected}.`,
-    );
-    const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`;
-    super(`The configuration has ${count}:\n${lines.join('\n')}\n`, {
-      code: 'E_CONFIG',
-      help: 'Correct the environment variables above and start again.',
-    });
-    this.problems = problems;
-  }
 }
 
 /** Adds a problem of {@link ConfigOptions.check}: the variable, and what was expected of it. */
@@ -82,11 +54,11 @@ export interface Config<S extends ConfigShape> {
 }
 
 interface Declared {
-  readonly package: string;
-  readonly describe: (env: Env) => VariableDescription;
+  describe(env: Env): VariableDescription[];
+  problems(env: Env): readonly ConfigProblem[];
 }
 
-/** Every declared variable in the process, by package and name. */
+/** Every configuration declared in the process. The same declared again, by another copy or a reload, takes its place. */
 const declared = (): Map<string, Declared> => slot('config', 1, () => new Map<string, Declared>());
 
 /**
@@ -103,102 +75,100 @@ export function defineConfig<const S extends ConfigShape>(
 ): Config<S> {
   const owner = options.package ?? 'application';
   const secrets = new Set<string>(options.secrets);
-  for (const [variable, schema] of Object.entries(shape))
-    declared().set(`${owner} ${variable}`, {
-      package: owner,
-      describe: (env) => describeVariable(variable, schema, owner, secrets.has(variable), env),
-    });
+  const variables = Object.entries(shape).map(([name, schema]): Variable => {
+    const hidden = secrets.has(name) || (isReader(schema) && schema.options.secret === true);
+    return { name, schema, owner, hidden };
+  });
+  const readAll = (env: Env): { values: ConfigValues<S>; problems: ConfigProblem[] } => {
+    const problems: ConfigProblem[] = [];
+    const entries = variables.map((variable) => [variable.name, readOne(variable, env, problems)]);
+    const values = Object.freeze(Object.fromEntries(entries)) as ConfigValues<S>;
+    if (problems.length === 0)
+      options.check?.(values, (variable, expected, kind = 'invalid') =>
+        problems.push({ variable, package: owner, kind, expected }),
+      );
+    return { values, problems };
+  };
+  declared().set([owner, ...Object.keys(shape)].join(' '), {
+    describe: (env) => variables.map((variable) => describeOne(variable, env)),
+    problems: (env) => readAll(options.env ?? env).problems,
+  });
 
   return {
     read(env = options.env ?? process.env) {
-      const problems: ConfigProblem[] = [];
-      const values: Record<string, unknown> = {};
-      for (const [variable, schema] of Object.entries(shape)) {
-        const { text } = lookUp(variable, schema, env);
-        const outcome = parse(schema, text, secrets.has(variable));
-        if ('value' in outcome) values[variable] = outcome.value;
-        else
-          problems.push({
-            variable,
-            package: owner,
-            kind: text === undefined ? 'missing' : 'invalid',
-            expected: outcome.expected,
-          });
-      }
-      const result = Object.freeze(values) as ConfigValues<S>;
-      if (problems.length === 0)
-        options.check?.(result, (variable, expected, kind = 'invalid') =>
-          problems.push({ variable, package: owner, kind, expected }),
-        );
+      const { values, problems } = readAll(env);
       if (problems.length > 0) throw new ConfigError(problems);
-      return result;
+      return values;
     },
   };
 }
 
 /** Every variable that the packages in use, and the application, have declared: name, form, default, whether it is set. */
 export function describeConfig(env: Env = process.env): VariableDescription[] {
-  return [...declared().values()]
-    .map((entry) => entry.describe(env))
-    .sort((a, b) => a.package.localeCompare(b.package) || a.variable.localeCompare(b.variable));
+  const all = [...declared().values()].flatMap((entry) => entry.describe(env));
+  const latest = new Map(all.map((entry) => [`${entry.package} ${entry.variable}`, entry]));
+  return [...latest.values()].sort(
+    (a, b) => a.package.localeCompare(b.package) || a.variable.localeCompare(b.variable),
+  );
 }
 
-const isReader = (schema: Schema): schema is Reader<unknown> => 'form' in schema && 'options' in schema;
+/**
+ * Reads every configuration declared so far, so that one start shows what is wrong with all of them.
+ *
+ * @throws {@link ConfigError} `E_CONFIG` naming every problem of every package at once.
+ */
+export function checkConfig(env: Env = process.env): void {
+  const problems = [...declared().values()].flatMap((entry) => entry.problems(env));
+  if (problems.length > 0) throw new ConfigError(problems);
+}
+
+interface Variable {
+  readonly name: string;
+  readonly schema: Schema;
+  readonly owner: string;
+  /** True when neither its value nor its default may be shown. */
+  readonly hidden: boolean;
+}
 
 /** The text of a variable, or of the first fallback that is set. */
-function lookUp(variable: string, schema: Schema, env: Env): { text: string | undefined; from: string } {
-  const fallback = isReader(schema) ? (schema.options.fallback ?? []) : [];
-  for (const name of [variable, ...(typeof fallback === 'string' ? [fallback] : fallback)]) {
-    const text = env[name]?.trim();
-    if (text) return { text, from: name };
+function lookUp({ name, schema }: Variable, env: Env): { text?: string; from?: string } {
+  const { fallback = [] } = isReader(schema) ? schema.options : {};
+  for (const candidate of [name].concat(fallback)) {
+    const text = env[candidate]?.trim();
+    if (text) return candidate === name ? { text } : { text, from: candidate };
   }
-  return { text: undefined, from: variable };
+  return {};
 }
 
-function parse(
-  schema: Schema,
-  text: string | undefined,
-  isSecret: boolean,
-): { value: unknown } | { expected: string } {
-  const standard = schema['~standard'];
-  const generic = isReader(schema) ? schema.form : `what its ${standard.vendor} schema accepts`;
-  let result: SchemaResult<unknown> | Promise<SchemaResult<unknown>>;
-  try {
-    result = standard.validate(text);
-  } catch {
-    return { expected: generic };
-  }
-  if (result instanceof Promise || 'then' in result) {
-    Promise.resolve(result).catch(() => undefined);
-    return { expected: 'a schema that validates without waiting; this one is asynchronous' };
-  }
-  if (!result.issues) return { value: result.value };
-  if (isReader(schema)) return { expected: schema.form };
-  // A schema's own words may quote the value, so they are shown only when they do not.
-  const words = result.issues.map((issue) => issue.message).join('; ');
-  const quotes = isSecret || (text !== undefined && words.includes(text));
-  return { expected: quotes ? generic : `${generic} (${words})` };
+function readOne(variable: Variable, env: Env, problems: ConfigProblem[]): unknown {
+  const { text, ...from } = lookUp(variable, env);
+  const outcome = parseText(variable.schema, text, variable.hidden);
+  if ('value' in outcome) return outcome.value;
+  const kind = text === undefined ? 'missing' : 'invalid';
+  problems.push({ variable: variable.name, package: variable.owner, kind, ...outcome, ...from });
+  return undefined;
 }
 
-function describeVariable(
-  variable: string,
-  schema: Schema,
-  owner: string,
-  isSecret: boolean,
-  env: Env,
-): VariableDescription {
-  const { text, from } = lookUp(variable, schema, env);
+function describeOne(variable: Variable, env: Env): VariableDescription {
+  const { name, schema, owner, hidden } = variable;
+  const { text, ...from } = lookUp(variable, env);
   const options = isReader(schema) ? schema.options : {};
-  const hidden = isSecret || options.secret === true;
+  const absent = parseText(schema, undefined, hidden);
+  const fallback = options.default ?? ('value' in absent ? absent.value : undefined);
   return {
-    variable,
+    variable: name,
     package: owner,
     form: isReader(schema) ? schema.form : `${schema['~standard'].vendor} schema`,
-    required: !('value' in parse(schema, undefined, true)),
-    ...(options.default === undefined || hidden ? {} : { default: String(options.default) }),
+    required: !('value' in absent),
+    ...(fallback === undefined || hidden ? {} : { default: show(fallback) }),
     secret: hidden,
     ...(options.description === undefined ? {} : { description: options.description }),
     set: text !== undefined,
-    ...(text !== undefined && from !== variable ? { from } : {}),
+    ...from,
   };
+}
+
+function show(value: unknown): string {
+  const plain = typeof value === 'object' && value !== null && !Array.isArray(value);
+  return plain ? JSON.stringify(value) : String(value);
 }

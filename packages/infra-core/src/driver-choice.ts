@@ -2,6 +2,7 @@ import type { Env } from './config.ts';
 import { InfraError } from './errors.ts';
 import { logger } from './logger.ts';
 import { settings } from './settings.ts';
+import { slot } from './slots.ts';
 
 /** Nothing chose a driver in production, and the embedded one would lose work. */
 export class DriverRequiredError extends InfraError {
@@ -25,7 +26,7 @@ export interface DriverChoice<D extends string> {
   present?: Partial<Record<D, boolean>>;
   /** The driver that needs nothing. */
   embedded: D;
-  /** In production with nothing chosen: throw, or warn and go on. */
+  /** In production with nothing chosen: throw, or warn once and go on. */
   inProduction: 'refuse' | 'warn';
   /** What to set instead, as one or two sentences. */
   help: string;
@@ -44,10 +45,15 @@ export function chooseDriver<D extends string>(choice: DriverChoice<D>): D {
   for (const [driver, present] of Object.entries(choice.present ?? {})) if (present) return driver as D;
   if (settings.read(choice.env).NODE_ENV === 'production') {
     if (choice.inProduction === 'refuse') throw new DriverRequiredError(choice.module, choice.help);
-    logger.warn(
-      { module: choice.module, driver: choice.embedded },
-      `in production on the embedded driver. ${choice.help}`,
-    );
+    warnOnce(choice.module, choice.embedded, choice.help);
   }
   return choice.embedded;
+}
+
+/** Once a module in the process, however many instances and copies of core there are. */
+function warnOnce(module: string, driver: string, help: string): void {
+  const warned = slot('driver-warnings', 1, () => new Set<string>());
+  if (warned.has(module)) return;
+  warned.add(module);
+  logger.warn({ module, driver }, `in production on the embedded driver. ${help}`);
 }

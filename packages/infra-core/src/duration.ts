@@ -1,4 +1,4 @@
-import { InfraError } from './errors.ts';
+import { InfraError, messageOf } from './errors.ts';
 
 /** A length of time: a number of milliseconds, or a number with a unit: `'500ms'`, `'30s'`, `'5m'`, `'2h'`, `'7d'`. */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
@@ -9,7 +9,7 @@ const FORM = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
 /** Something that is not a {@link Duration} was given as one. */
 export class InvalidDurationError extends InfraError {
   constructor(value: unknown) {
-    const seen = typeof value === 'string' ? JSON.stringify(value) : String(value);
+    const seen = typeof value === 'string' ? JSON.stringify(value) : messageOf(value);
     super(`${seen} is not a duration.`, {
       code: 'E_DURATION',
       help: "Use milliseconds as a number of 0 or more, or a text such as '500ms', '30s', '5m', '2h' or '7d'.",
@@ -23,11 +23,12 @@ export class InvalidDurationError extends InfraError {
  * @throws {@link InvalidDurationError} `E_DURATION` for a negative or non-finite number, or a text of another form.
  */
 export function toMs(duration: Duration): number {
-  if (typeof duration === 'number') {
-    if (Number.isFinite(duration) && duration >= 0) return duration;
-    throw new InvalidDurationError(duration);
-  }
-  const [, amount, unit] = (typeof duration === 'string' && FORM.exec(duration)) || [];
-  if (amount === undefined || unit === undefined) throw new InvalidDurationError(duration);
-  return Number(amount) * UNITS[unit]!;
+  const ms = typeof duration === 'string' ? parse(duration) : duration;
+  if (typeof ms !== 'number' || !Number.isFinite(ms) || ms < 0) throw new InvalidDurationError(duration);
+  return ms;
+}
+
+function parse(text: string): number {
+  const [, amount, unit] = FORM.exec(text) ?? [];
+  return amount && unit ? Number(amount) * UNITS[unit]! : Number.NaN;
 }

@@ -40,14 +40,21 @@ export class InfraError extends Error {
 
 /** True for an {@link InfraError} made by any installed copy of infra-core; with `code`, for that one alone. */
 export function isInfraError(value: unknown, code?: string): value is InfraError {
-  return (
-    value instanceof Error &&
-    BRAND in value &&
-    (code === undefined || (value as unknown as InfraError).code === code)
-  );
+  if (typeof value !== 'object' || value === null || !(BRAND in value)) return false;
+  return code === undefined || (value as { code?: unknown }).code === code;
 }
 
-/** The message of anything that was thrown. */
+/**
+ * The message of anything that was thrown; never empty, never throws. An error without a message, as Node makes when
+ * no address of a host answers, gives its code and the first message underneath.
+ */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  try {
+    if (!(thrown instanceof Error)) return String(thrown);
+    const { code, errors } = thrown as { code?: unknown; errors?: readonly unknown[] };
+    const parts = [code, errors?.[0] && messageOf(errors[0])].filter((part) => typeof part === 'string');
+    return thrown.message || parts.join(': ') || thrown.name;
+  } catch {
+    return 'something without a text form was thrown';
+  }
 }

@@ -1,24 +1,21 @@
 export { type Clock, systemClock } from './clock.ts';
 export {
   type Config,
-  ConfigError,
   type ConfigOptions,
-  type ConfigProblem,
   type ConfigShape,
   type ConfigValues,
+  checkConfig,
   defineConfig,
   describeConfig,
   type Env,
   type ReportProblem,
   type VariableDescription,
 } from './config.ts';
+export { ConfigError, type ConfigProblem } from './config-error.ts';
 export {
-  type Carrier,
   contextStorage,
   currentContext,
-  extract,
   type InfraContext,
-  inject,
   runWithContext,
   type TraceContext,
 } from './context.ts';
@@ -51,6 +48,7 @@ export {
   modulesInUse,
 } from './module.ts';
 export type { CacheOperation, Operations, QueueOperation, StorageOperation } from './operations.ts';
+export { type Carrier, extract, inject } from './propagation.ts';
 export {
   bool,
   duration,

@@ -1,6 +1,6 @@
 import { type Duration, toMs } from './duration.ts';
 import { messageOf } from './errors.ts';
-import { logger } from './logger.ts';
+import { logger, logSafely } from './logger.ts';
 import { slot } from './slots.ts';
 
 /**
@@ -17,9 +17,11 @@ export interface ShutdownContext {
   readonly signal: AbortSignal;
   /** Why the process shuts down: `SIGTERM`, or what {@link shutdown} was given. */
   readonly reason: string;
+  /** Milliseconds it has; 0 when the deadline for everything has passed. */
+  readonly timeout: number;
 }
 
-/** Work to do at shutdown. What it returns appears in the report. */
+/** Work to do at shutdown. What it returns appears in the report, not in the log. It must not await {@link shutdown}. */
 export type ShutdownHook = (context: ShutdownContext) => unknown;
 
 /** How a hook is run. */
@@ -55,7 +57,10 @@ export interface ShutdownReport {
 
 /** How a whole shutdown is run. */
 export interface ShutdownOptions {
-  /** Time for everything. Hooks that are left then still start, with their signal aborted, and are not awaited. @default '30s' */
+  /**
+   * Time for everything. The hooks that are left then are all started at once, with their signal aborted, and not
+   * awaited. @default '30s'
+   */
   deadline?: Duration;
   /** Wait between "not ready" and the first step, for a load balancer to notice: one probe period or more. @default 0 */
   drainDelay?: Duration;
@@ -75,8 +80,6 @@ interface Lifecycle {
   state: LifecycleState;
   readonly hooks: Set<Hook>;
   report?: Promise<ShutdownReport>;
-  /** Writes out the logger, after everything else. Set by logging. */
-  flushLogs?: () => void;
 }
 
 /** The lifecycle shared by every copy of core. */
@@ -101,10 +104,14 @@ export function onShutdown(name: string, fn: ShutdownHook, options: OnShutdownOp
 /**
  * Shuts down in order: not ready → `drainDelay` → drain → stop → close → flush → logger. A hook that fails or hangs
  * never stops the rest. Never rejects; a second call gets the first one's report.
+ *
+ * @throws {@link InvalidDurationError} `E_DURATION` when an option is not a duration.
  */
 export function shutdown(reason = 'shutdown', options: ShutdownOptions = {}): Promise<ShutdownReport> {
   const lifecycle = lifecycleSlot();
-  lifecycle.report ??= run(lifecycle, reason, toMs(options.deadline ?? '30s'), toMs(options.drainDelay ?? 0));
+  const deadline = toMs(options.deadline ?? '30s');
+  const drainDelay = Math.min(toMs(options.drainDelay ?? 0), deadline);
+  lifecycle.report ??= run(lifecycle, reason, deadline, drainDelay);
   return lifecycle.report;
 }
 
@@ -114,54 +121,79 @@ async function run(
   deadline: number,
   drainDelay: number,
 ): Promise<ShutdownReport> {
+  const { hooks } = lifecycle;
   const startedAt = performance.now();
   const left = (): number => deadline - (performance.now() - startedAt);
   const reports: ShutdownHookReport[] = [];
   lifecycle.state = 'draining';
-  if (drainDelay > 0) await wait(Math.min(drainDelay, deadline)).done;
-  for (const phase of PHASES) {
-    // Asked anew each time, so that a hook registered by another hook still runs.
-    for (let hook = lastOf(lifecycle.hooks, phase); hook; hook = lastOf(lifecycle.hooks, phase)) {
-      lifecycle.hooks.delete(hook);
-      reports.push(await runHook(hook, reason, Math.min(hook.timeout, left())));
+  if (drainDelay > 0) await wait(drainDelay).done;
+  for (let hook = take(hooks); hook; hook = take(hooks)) {
+    if (left() <= 0) {
+      reports.push(...(await runLate([hook, ...inOrder(hooks)], reason)));
+      break;
     }
+    reports.push(await runHook(hook, reason, Math.min(hook.timeout, left())));
   }
+  hooks.clear();
   lifecycle.state = 'stopped';
-  const report = {
-    reason,
-    ok: reports.every((hook) => hook.status === 'done'),
-    ms: Math.round(performance.now() - startedAt),
-    hooks: reports,
-  };
-  logger.info({ shutdown: report }, report.ok ? 'shut down' : 'shut down with problems');
-  logger.flush?.();
+  const ms = Math.round(performance.now() - startedAt);
+  const report = { reason, ok: reports.every(({ status }) => status === 'done'), ms, hooks: reports };
+  log(report);
   return report;
 }
 
-const lastOf = (hooks: Set<Hook>, phase: ShutdownPhase): Hook | undefined =>
-  [...hooks].findLast((hook) => hook.phase === phase);
+/** By phase; inside a phase the one registered last comes first. */
+const inOrder = (hooks: Set<Hook>): Hook[] =>
+  PHASES.flatMap((phase) => [...hooks].filter((hook) => hook.phase === phase).reverse());
+
+/** Takes the next hook. Asked anew each time, so that one registered by another, even for a phase that is over, runs. */
+function take(hooks: Set<Hook>): Hook | undefined {
+  const [next] = inOrder(hooks);
+  if (next) hooks.delete(next);
+  return next;
+}
+
+/** Out of time: the hooks that are left are told so, and get one turn to let go of what they hold. */
+const runLate = (hooks: readonly Hook[], reason: string): Promise<ShutdownHookReport[]> =>
+  Promise.all(hooks.map((hook) => runHook(hook, reason, 0)));
 
 async function runHook(hook: Hook, reason: string, budget: number): Promise<ShutdownHookReport> {
   const { name, phase } = hook;
   const startedAt = performance.now();
+  const timeout = Math.round(budget);
   const controller = new AbortController();
   if (budget <= 0) controller.abort();
-  const timer = wait(Math.max(budget, 0));
+  const timer = wait(budget);
   const outcome = await Promise.race([
     (async () => ({
       status: 'done' as const,
-      result: await hook.fn({ signal: controller.signal, reason }),
+      result: await hook.fn({ signal: controller.signal, reason, timeout }),
     }))().catch((thrown: unknown) => ({ status: 'failed' as const, error: messageOf(thrown) })),
     timer.done.then(() => ({
       status: 'timeout' as const,
-      error: budget > 0 ? `not done after ${Math.round(budget)} ms` : 'the shutdown deadline had passed',
+      error: budget > 0 ? `not done after ${timeout} ms` : 'the shutdown deadline had passed',
     })),
   ]);
   timer.cancel();
   controller.abort();
-  const { result, ...rest } = { result: undefined, ...outcome };
   const ms = Math.round(performance.now() - startedAt);
+  const { result, ...rest } = { result: undefined, ...outcome };
   return { name, phase, ms, ...rest, ...(result === undefined ? {} : { result }) };
+}
+
+/** The last thing that is done. What hooks returned stays out of it: it may be anything. */
+function log({ hooks, ok, ...rest }: ShutdownReport): void {
+  const shown = hooks.map(({ result: _, ...hook }) => hook);
+  logSafely(
+    ok ? 'info' : 'warn',
+    { shutdown: { ...rest, ok, hooks: shown } },
+    ok ? 'shut down' : 'shut down with problems',
+  );
+  try {
+    logger.flush?.();
+  } catch {
+    // A logger that cannot be made has nothing to flush; logSafely() has said so.
+  }
 }
 
 /** A wait that does keep the process alive: a shutdown must not end because nothing else is left to do. */

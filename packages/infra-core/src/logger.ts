@@ -1,3 +1,6 @@
+import { contextIds } from './context.ts';
+import { messageOf } from './errors.ts';
+import { redact } from './redaction.ts';
 import { slot } from './slots.ts';
 
 /** From the loudest to the quietest. */
@@ -20,24 +23,33 @@ export interface Logger extends Record<LogLevel, LogMethod> {
 }
 
 interface LoggerSlot {
-  /** Set when `@vibeonrails/infra-core/logging` is loaded. */
+  /** The logger behind every facade. */
   backend?: Logger;
+  /** Makes it at first use. Set when `@vibeonrails/infra-core/logging` is loaded. */
+  make?: () => Logger;
 }
 
-/** The logger behind the facade, shared by every copy of core. */
-export const loggerSlot = (): LoggerSlot => slot<LoggerSlot>('logger', 1, () => ({}));
+let shared: LoggerSlot | undefined;
+
+/** What stands behind the facade, shared by every copy of core. */
+export function loggerSlot(): LoggerSlot {
+  // Kept here because it is asked for on every line, and the slot never changes hands.
+  shared ??= slot<LoggerSlot>('logger', 1, () => ({}));
+  return shared;
+}
 
 const LEVELS: Record<LogLevel, number> = { fatal: 60, error: 50, warn: 40, info: 30, debug: 20, trace: 10 };
 
 /** Until logging is loaded: warnings and worse as JSON lines on stderr, everything else is dropped. */
 function writeToStderr(level: LogLevel, bindings: object, first: object | string, message?: string): void {
+  if (LEVELS[level] < LEVELS.warn) return;
   const fields = typeof first === 'string' ? { msg: first } : { ...describe(first), msg: message };
+  const head = { level: LEVELS[level], time: Date.now() };
+  const write = (line: object): boolean => process.stderr.write(`${JSON.stringify(line)}\n`);
   try {
-    process.stderr.write(
-      `${JSON.stringify({ level: LEVELS[level], time: Date.now(), ...bindings, ...fields })}\n`,
-    );
-  } catch {
-    process.stderr.write(`${JSON.stringify({ level: LEVELS[level], time: Date.now(), msg: message })}\n`);
+    write({ ...head, ...redact({ ...bindings, ...contextIds(), ...fields }) });
+  } catch (problem) {
+    write({ ...head, msg: fields.msg, unwritable: messageOf(problem) });
   }
 }
 
@@ -54,10 +66,11 @@ function facade(bindings: Record<string, unknown>): Logger {
   let bound: Logger | undefined;
   /** The backend's own child, made once per backend: after that a facade costs one comparison. */
   const current = (): Logger | undefined => {
-    const installed = loggerSlot().backend;
-    if (installed !== backend) {
-      backend = installed;
-      bound = installed && Object.keys(bindings).length > 0 ? installed.child(bindings) : installed;
+    const held = shared ?? loggerSlot();
+    if (held.backend === undefined && held.make !== undefined) held.backend = held.make();
+    if (held.backend !== backend) {
+      backend = held.backend;
+      bound = backend && Object.keys(bindings).length > 0 ? backend.child(bindings) : backend;
     }
     return bound;
   };
@@ -65,8 +78,9 @@ function facade(bindings: Record<string, unknown>): Logger {
     (level: LogLevel): LogMethod =>
     (first: object | string, message?: string) => {
       const target = current();
-      if (target) typeof first === 'string' ? target[level](first) : target[level](first, message);
-      else if (LEVELS[level] >= LEVELS.warn) writeToStderr(level, bindings, first, message);
+      if (target === undefined) writeToStderr(level, bindings, first, message);
+      else if (typeof first === 'string') target[level](first);
+      else target[level](first, message);
     };
   return {
     fatal: method('fatal'),
@@ -87,3 +101,12 @@ function facade(bindings: Record<string, unknown>): Logger {
  * loaded anywhere in the process; until then warnings and worse go to stderr as JSON lines.
  */
 export const logger: Logger = facade({});
+
+/** Logs where a throw would do harm: a line that the logger cannot write goes to stderr in its place. */
+export function logSafely(level: LogLevel, fields: object, message: string): void {
+  try {
+    logger[level](fields, message);
+  } catch {
+    writeToStderr(level, {}, fields, message);
+  }
+}

@@ -1,6 +1,6 @@
 import { InfraError } from './errors.ts';
 import type { HealthCheck } from './health.ts';
-import { logger } from './logger.ts';
+import { logSafely } from './logger.ts';
 import { slot } from './slots.ts';
 
 /** What a module's default instance can do, whatever else it does. */
@@ -91,14 +91,14 @@ export function defineModule<I extends ModuleInstance, O extends object>(
   definition: ModuleDefinition<I, O>,
 ): ModuleHandle<I, O> {
   const { module, contract } = definition;
-  const healthCheck: HealthCheck = ({ signal }) =>
+  const healthCheck: HealthCheck = async ({ signal }) =>
     definition.healthCheck ? definition.healthCheck(instance(), signal) : { status: 'ok' };
   const descriptor: ModuleDescriptor = {
     module,
     package: definition.package,
     version: definition.version,
     contract,
-    ready: () => instance().ready(),
+    ready: async () => instance().ready(),
     ...(definition.healthCheck ? { healthCheck } : {}),
   };
   const entry = (): Entry => {
@@ -125,9 +125,7 @@ export function defineModule<I extends ModuleInstance, O extends object>(
       const former = entry().instance?.value;
       if (former && !replace) throw new AlreadyConfiguredError(module);
       const made = put(definition.create(options as unknown as O));
-      former
-        ?.close()
-        .catch((err: unknown) => logger.warn({ err, module }, 'closing the replaced instance failed'));
+      if (former) void retire(module, former);
       return made;
     },
     swap(replacement) {
@@ -140,4 +138,13 @@ export function defineModule<I extends ModuleInstance, O extends object>(
       };
     },
   };
+}
+
+/** Closes an instance that was replaced; whoever configured the new one has nothing to do with its failure. */
+async function retire(module: string, former: ModuleInstance): Promise<void> {
+  try {
+    await former.close();
+  } catch (err) {
+    logSafely('warn', { err, module }, 'closing the replaced instance failed');
+  }
 }

@@ -13,31 +13,45 @@ const LEVELS: Record<number, readonly [name: string, colour: number]> = {
 
 /** Turns pino's JSON lines into lines for a person: time, level, message, then the fields. Anything else passes as it is. */
 export function prettyStream(destination: { write(line: string): void }): { write(line: string): void } {
-  const colours = isatty(1) && !process.env.NO_COLOR;
+  // Node knows NO_COLOR, FORCE_COLOR and the terminal.
+  const colours = isatty(1) && process.stdout.hasColors();
   const paint = (code: number, text: string): string => (colours ? `\u001b[${code}m${text}\u001b[0m` : text);
-  return { write: (line) => destination.write(format(line, paint)) };
+  return {
+    write(line) {
+      let readable = line;
+      try {
+        readable = format(JSON.parse(line) as Line, paint);
+      } catch {
+        // Not one of pino's lines.
+      }
+      destination.write(readable);
+    },
+  };
 }
 
-function format(line: string, paint: (code: number, text: string) => string): string {
-  let fields: Line;
-  try {
-    fields = JSON.parse(line) as Line;
-  } catch {
-    return line;
-  }
+function format(fields: Line, paint: (code: number, text: string) => string): string {
   const { level, time, msg = '', err, service: _, ...rest } = fields;
   const [name, colour] = LEVELS[level] ?? [String(level), 0];
-  const clock = new Date(time).toISOString().slice(11, 23);
-  const pairs = Object.entries(rest).map(([key, value]) => `${paint(90, `${key}=`)}${show(value)}`);
-  const head = [paint(90, clock), paint(colour, name), msg, ...pairs].filter(Boolean).join(' ');
-  const stack = isRecord(err) ? `\n${indent(String(err.stack ?? err.message))}` : '';
-  return `${head}${stack}\n`;
+  const { type: __, message, stack, ...details } = isRecord(err) ? err : { message: err };
+  const pairs = Object.entries({ ...rest, ...details }).map(([k, v]) => `${paint(90, `${k}=`)}${show(v)}`);
+  const head = [paint(90, timeOf(time)), paint(colour, name), printable(msg), ...pairs].filter(Boolean);
+  const trouble = stack ?? message;
+  return `${head.join(' ')}${trouble === undefined ? '' : `\n${indent(printable(String(trouble)))}`}\n`;
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null;
 
+/** Local time of day: a person compares it with the clock on the wall. */
+function timeOf(time: number): string {
+  const date = new Date(time);
+  return `${date.toTimeString().slice(0, 8)}.${String(date.getMilliseconds()).padStart(3, '0')}`;
+}
+
 const show = (value: unknown): string =>
-  typeof value === 'string' && /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value);
+  typeof value === 'string' && /^[^\s"=\p{Cc}]+$/u.test(value) ? value : JSON.stringify(value);
+
+/** Text from outside may hold sequences that would steer the terminal. */
+const printable = (text: string): string => text.replace(/[^\P{Cc}\n\t]/gu, '�');
 
 const indent = (text: string): string => text.replace(/^/gm, '  ');

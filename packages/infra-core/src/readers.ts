@@ -108,24 +108,30 @@ export function oneOf<const T extends string, const O extends ReaderOptions<T>>(
   );
 }
 
-/** An absolute URL, kept as text; with `protocols`, one of those (`['redis', 'rediss']`). */
+/** An absolute URL with `//`, kept as text; with `protocols`, one of those (`['redis', 'rediss']`). */
 export function url<const O extends ReaderOptions<string> & { protocols?: readonly string[] }>(
   options?: O,
 ): Reader<Value<string, O>> {
-  const schemes = options?.protocols?.map((name) => `${name}://`).join(' or ');
-  const form = schemes ? `a URL that starts with ${schemes}` : 'a URL';
-  const parse = (value: string): string =>
-    must(
-      !options?.protocols || options.protocols.includes(new URL(value).protocol.slice(0, -1)),
-      new URL(value) && value,
-    );
+  const schemes = options?.protocols?.map((name) => `${name}://`);
+  const form = schemes
+    ? `a URL that starts with ${schemes.join(' or ')}`
+    : 'a URL such as https://example.com';
+  const parse = (value: string): string => {
+    // `localhost:6379` would pass as a URL of the scheme "localhost", and `redis:host` as one without a host.
+    const starts = schemes?.some((scheme) => value.toLowerCase().startsWith(scheme)) ?? value.includes('://');
+    return must(starts && URL.canParse(value), value);
+  };
   return reader(form, parse, options);
 }
 
 /** A {@link Duration}; its value is in milliseconds. A bare number counts as milliseconds. */
-export function duration<const O extends ReaderOptions<number>>(options?: O): Reader<Value<number, O>> {
+export function duration<const O extends ReaderOptions<Duration>>(options?: O): Reader<Value<number, O>> {
   const parse = (value: string): number => toMs(/^\d+$/.test(value) ? Number(value) : (value as Duration));
-  return reader("a duration such as '500ms', '30s' or '5m'", parse, options);
+  const made = reader("a duration such as '500ms', '30s' or '5m'", parse, {
+    ...options,
+    ...(options?.default === undefined ? {} : { default: toMs(options.default) }),
+  } as unknown as O);
+  return { ...made, options: options ?? {} };
 }
 
 /** A comma-separated list of texts; blanks around an item and empty items are dropped. */

@@ -31,7 +31,8 @@ export function serviceName(env: Env = process.env): string | undefined {
 
 function packageName(): string | undefined {
   try {
-    return (JSON.parse(readFileSync('package.json', 'utf8')) as { name?: string }).name;
+    const { name } = JSON.parse(readFileSync('package.json', 'utf8')) as { name?: unknown };
+    return typeof name === 'string' && name !== '' ? name : undefined;
   } catch {
     return undefined;
   }

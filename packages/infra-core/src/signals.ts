@@ -1,6 +1,6 @@
-import type { Duration } from './duration.ts';
+import { type Duration, toMs } from './duration.ts';
 import { type ShutdownOptions, type ShutdownReport, shutdown } from './lifecycle.ts';
-import { logger } from './logger.ts';
+import { logSafely } from './logger.ts';
 
 /** How signals are handled. */
 export interface SignalOptions extends ShutdownOptions {
@@ -15,24 +15,29 @@ export interface SignalOptions extends ShutdownOptions {
 /**
  * Shuts the process down in order on SIGTERM and SIGINT, then exits: 0 when every hook was done, else 1. A second
  * signal exits at once with 1. The returned function takes the handlers away again.
+ *
+ * @throws {@link InvalidDurationError} `E_DURATION` when an option is not a duration.
  */
 export function installSignalHandlers(options: SignalOptions = {}): () => void {
-  const { signals = ['SIGTERM', 'SIGINT'], onReport, deadline = '25s', ...rest } = options;
+  const { signals = ['SIGTERM', 'SIGINT'], onReport } = options;
+  // Read here, so that a wrong duration is an error at start and not in the middle of a shutdown.
+  const deadline = toMs(options.deadline ?? '25s');
+  const drainDelay = toMs(options.drainDelay ?? 0);
   let received = false;
   const handler = (signal: NodeJS.Signals): void => {
     if (received) {
-      logger.warn({ signal }, 'second signal: exiting at once');
-      logger.flush?.();
+      logSafely('warn', { signal }, 'second signal: exiting at once');
       process.exit(1);
     }
     received = true;
-    logger.info({ signal }, 'shutting down; a second signal exits at once');
-    void shutdown(signal, { deadline, ...rest }).then((report) => {
+    logSafely('info', { signal }, 'shutting down; a second signal exits at once');
+    void shutdown(signal, { deadline, drainDelay }).then((report) => {
       try {
         onReport?.(report);
-      } finally {
-        process.exit(report.ok ? 0 : 1);
+      } catch (err) {
+        logSafely('error', { err }, 'onReport threw');
       }
+      process.exit(report.ok ? 0 : 1);
     });
   };
   for (const signal of signals) process.on(signal, handler);

@@ -1,6 +1,6 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
 import { type TracingChannel, tracingChannel } from 'node:diagnostics_channel';
-import { logger } from './logger.ts';
+import { logSafely } from './logger.ts';
 import type { Operations } from './operations.ts';
 
 /** Names of the operations this version of core knows; a module may trace others. */
@@ -19,7 +19,10 @@ export type OperationEvent<N extends OperationName> = OperationPayload<N> & {
 export interface Operation<N extends OperationName> {
   /** True when somebody listens: ask before building a costly payload. */
   readonly hasSubscribers: boolean;
-  /** Runs `fn`, telling subscribers when it starts, settles and fails. Without subscribers it only calls `fn`. */
+  /**
+   * Runs `fn`, telling subscribers when it starts, settles and fails. Without subscribers it only calls `fn`. The
+   * payload becomes the event: a new object each time.
+   */
   trace<T>(fn: () => Promise<T>, payload: OperationPayload<N>): Promise<T>;
   /** The same for work that does not wait. */
   traceSync<T>(fn: () => T, payload: OperationPayload<N>): T;
@@ -53,8 +56,8 @@ export interface OperationSubscriber<N extends OperationName> {
 }
 
 /**
- * Listens to an operation. What a subscriber throws is logged once and never reaches the caller. The returned
- * function ends it.
+ * Listens to an operation. What a subscriber throws, or rejects with, is logged once and never reaches the caller.
+ * The returned function ends it. Of several that bind the same storage to one operation, the last one's value counts.
  */
 export function subscribeOperation<N extends OperationName>(
   name: N,
@@ -66,7 +69,7 @@ export function subscribeOperation<N extends OperationName>(
   const finish = guard((event) => {
     if (over.has(event)) return;
     over.add(event);
-    subscriber.end?.(event as OperationEvent<N>);
+    return subscriber.end?.(event as OperationEvent<N>);
   });
   const handlers = {
     start: guard((event) => subscriber.start?.(event as OperationEvent<N>)),
@@ -77,11 +80,13 @@ export function subscribeOperation<N extends OperationName>(
     error: () => undefined,
   };
   const { bind } = subscriber;
-  if (bind)
-    channel.start.bindStore(
-      bind.storage,
-      guard((event) => bind.enter(event as OperationEvent<N>)) as (event: object) => never,
+  if (bind) {
+    const enter = guard<unknown>(
+      (event) => bind.enter(event as OperationEvent<N>),
+      () => bind.storage.getStore(),
     );
+    channel.start.bindStore(bind.storage, enter as (event: object) => never);
+  }
   channel.subscribe(handlers);
   return () => {
     channel.unsubscribe(handlers);
@@ -89,16 +94,24 @@ export function subscribeOperation<N extends OperationName>(
   };
 }
 
-function guardFor(name: string): <R>(fn: (event: object) => R) => (event: object) => R | undefined {
+/** Wraps what a subscriber does: a throw there would end the process, because channels rethrow it as uncaught. */
+function guardFor(
+  name: string,
+): <R>(fn: (event: object) => R, otherwise?: () => R) => (event: object) => R | undefined {
   let reported = false;
-  return (fn) => (event) => {
+  const report = (err: unknown): void => {
+    if (reported) return;
+    reported = true;
+    logSafely('warn', { err, operation: name }, 'a telemetry subscriber threw; later throws are silent');
+  };
+  return (fn, otherwise) => (event) => {
     try {
-      return fn(event);
+      const result = fn(event);
+      if (result instanceof Promise) result.catch(report);
+      return result;
     } catch (err) {
-      if (!reported)
-        logger.warn({ err, operation: name }, 'a telemetry subscriber threw; later throws are silent');
-      reported = true;
-      return undefined;
+      report(err);
+      return otherwise?.();
     }
   };
 }

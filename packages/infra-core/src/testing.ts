@@ -48,10 +48,11 @@ async function settle(): Promise<void> {
 }
 
 /**
- * Forgets what the packages share in this process between tests: default instances, shutdown hooks and the state of
- * the lifecycle. It closes nothing.
+ * Forgets what the packages share in this process between tests: default instances, shutdown hooks, the state of
+ * the lifecycle and which warnings were given. It closes nothing.
  */
 export function resetInfra(): void {
   clearSlot('lifecycle');
+  clearSlot('driver-warnings');
   forgetInstances();
 }
