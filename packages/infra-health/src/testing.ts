@@ -1,0 +1,1 @@
+export { type FakeHealth, fakeHealth } from './fake.ts';
