@@ -1,0 +1,81 @@
+import { logger } from '@vibeonrails/infra-core';
+import type { MonitoringExporter } from './driver.ts';
+import { ExporterError } from './errors.ts';
+import type { MetricSnapshot } from './metrics/snapshot.ts';
+import type { FinishedSpan } from './tracing/span.ts';
+
+/** The exporters of one monitoring, each fenced off from the application and from the others. */
+export interface Exporters {
+  /** Adds one; the returned function takes it out, flushed and closed. */
+  add(exporter: MonitoringExporter): () => Promise<void>;
+  /** @throws {@link ExporterError} `E_MONITORING_EXPORTER` for the first that is not ready. */
+  ready(): Promise<void>;
+  exportSpan(span: FinishedSpan): void;
+  /** Hands every metric to those that want them. `read` is called once, and only when one does. */
+  exportMetrics(read: () => readonly MetricSnapshot[]): void;
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const log = logger.child({ module: 'monitoring' });
+
+/** Makes {@link Exporters}. `onThrow` is told of each throw. */
+export function exporters(onThrow: () => void): Exporters {
+  let all: readonly MonitoringExporter[] = [];
+  const reported = new WeakSet<MonitoringExporter>();
+
+  const failed = (exporter: MonitoringExporter, err: unknown): void => {
+    onThrow();
+    if (reported.has(exporter)) return;
+    reported.add(exporter);
+    log.warn(
+      { err, exporter: exporter.name },
+      'a monitoring exporter failed; later failures are only counted',
+    );
+  };
+  const call = (exporter: MonitoringExporter, hand: (exporter: MonitoringExporter) => unknown): void => {
+    try {
+      const result = hand(exporter);
+      // One that is asynchronous against the contract must not end the process either.
+      if (result instanceof Promise) result.catch((err: unknown) => failed(exporter, err));
+    } catch (err) {
+      failed(exporter, err);
+    }
+  };
+  const settle = async (exporter: MonitoringExporter, step: 'flush' | 'close'): Promise<void> => {
+    try {
+      await exporter[step]();
+    } catch (err) {
+      failed(exporter, err);
+    }
+  };
+
+  return {
+    add(exporter) {
+      all = [...all, exporter];
+      return async () => {
+        if (!all.includes(exporter)) return;
+        all = all.filter((other) => other !== exporter);
+        await settle(exporter, 'flush');
+        await settle(exporter, 'close');
+      };
+    },
+    async ready() {
+      for (const exporter of all)
+        await exporter.ready().catch((cause: unknown) => {
+          throw new ExporterError(exporter.name, cause);
+        });
+    },
+    exportSpan(span) {
+      for (const exporter of all) if (exporter.exportSpan) call(exporter, (it) => it.exportSpan?.(span));
+    },
+    exportMetrics(read) {
+      const takers = all.filter((exporter) => exporter.exportMetrics);
+      if (takers.length === 0) return;
+      const metrics = read();
+      for (const exporter of takers) call(exporter, (it) => it.exportMetrics?.(metrics));
+    },
+    flush: async () => void (await Promise.all(all.map((exporter) => settle(exporter, 'flush')))),
+    close: async () => void (await Promise.all(all.map((exporter) => settle(exporter, 'close')))),
+  };
+}

@@ -1,0 +1,55 @@
+export {
+  activeSpan,
+  collectProcessMetrics,
+  configureMonitoring,
+  decrement,
+  describe,
+  endSpan,
+  gauge,
+  increment,
+  instrument,
+  metricsHandler,
+  monitoring,
+  observe,
+  registry,
+  setSpanAttributes,
+  startSpan,
+  startTimer,
+  time,
+  traceHandler,
+  withHttpSpan,
+  withSpan,
+} from './default.ts';
+export type { MonitoringExporter } from './driver.ts';
+export {
+  ExporterError,
+  MetricDescriptionError,
+  MetricsTokenError,
+  MonitoringOptionError,
+} from './errors.ts';
+export type { MetricsHandlerOptions } from './handler.ts';
+export type { HttpSpanOptions, HttpTracing } from './instrument/http.ts';
+export type { InstrumentOptions } from './instrument/instrument.ts';
+export type { MetricDescription } from './metrics/describe.ts';
+export type { DropReason } from './metrics/families.ts';
+export type { MetricType } from './metrics/family.ts';
+export type { Labels } from './metrics/labels.ts';
+export type { Metrics } from './metrics/recorder.ts';
+export type { MetricsFormat } from './metrics/render.ts';
+export type { HistogramSnapshot, MetricSnapshot, ValueSnapshot } from './metrics/snapshot.ts';
+export { createRegistry, type Registry, type RegistryOptions } from './metrics.ts';
+export { createMonitoring, type Monitoring, type MonitoringOptions } from './monitoring.ts';
+export type { ProcessMetricsOptions } from './process-metrics.ts';
+export type { SamplerName, SamplerOption } from './tracing/sampler.ts';
+export type {
+  Attributes,
+  AttributeValue,
+  EndSpanOptions,
+  FinishedSpan,
+  Span,
+  SpanKind,
+  SpanOptions,
+  SpanStatus,
+} from './tracing/span.ts';
+export type { SpanNode } from './tracing/tree.ts';
+export type { Tracer } from './tracing.ts';

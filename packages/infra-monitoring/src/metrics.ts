@@ -1,0 +1,93 @@
+import { type Clock, systemClock } from '@vibeonrails/infra-core';
+import { wholeNumber } from './errors.ts';
+import { type Families, families } from './metrics/families.ts';
+import { canonicalLabels, type Labels } from './metrics/labels.ts';
+import { type Metrics, recorder } from './metrics/recorder.ts';
+import { type MetricsFormat, renderChunks } from './metrics/render.ts';
+import { type MetricSnapshot, snapshotOf } from './metrics/snapshot.ts';
+import { timerOn } from './time.ts';
+
+/** How a {@link Registry} is made. */
+export interface RegistryOptions {
+  /** Label sets a metric may have; all further ones share one series labelled `overflow="true"`. @default 1000 */
+  maxSeries?: number;
+  /** Metrics it may hold; samples of further names are dropped. @default 2000 */
+  maxMetrics?: number;
+  /** @default the machine's clock, in fractions of a millisecond */
+  clock?: Clock;
+}
+
+/** A set of metrics of its own. */
+export interface Registry extends Metrics {
+  /** Runs `read` before each scrape and snapshot, to record what is only known by asking. The returned function ends it. */
+  collect(read: () => void): () => void;
+  /** Counts something the application's monitoring lost, in `monitoring_dropped_total{reason}`. */
+  drop: Families['drop'];
+  /** Every metric as plain data. */
+  snapshot(): MetricSnapshot[];
+  /** The value of one series: a counter's or gauge's value, a histogram's number of samples. */
+  value(name: string, labels?: Labels): number | undefined;
+  /** The text a scraper reads. @default format 'prometheus' */
+  render(options?: { format?: MetricsFormat }): Promise<string>;
+  /** The same in pieces; the event loop runs in between. */
+  chunks(format: MetricsFormat): AsyncGenerator<string, void, undefined>;
+}
+
+/**
+ * Makes a registry.
+ *
+ * @throws {@link MonitoringOptionError} `E_MONITORING_OPTION` for a limit that is no whole number of 1 or more.
+ */
+export function createRegistry(options: RegistryOptions = {}): Registry {
+  const { maxSeries = 1000, maxMetrics = 2000, clock = systemClock } = options;
+  wholeNumber('maxSeries', maxSeries);
+  wholeNumber('maxMetrics', maxMetrics);
+  const all = families({ maxSeries, maxMetrics });
+  const collectors = new Set<() => void>();
+
+  const collectAll = (): void => {
+    for (const read of collectors) {
+      try {
+        read();
+      } catch {
+        all.drop('collector_threw');
+      }
+    }
+  };
+  const chunks = (format: MetricsFormat): AsyncGenerator<string, void, undefined> => {
+    collectAll();
+    return renderChunks(all.all(), format);
+  };
+
+  return {
+    ...recorder(all, timerOn(clock)),
+    drop: all.drop,
+    collect(read) {
+      collectors.add(read);
+      return () => {
+        collectors.delete(read);
+      };
+    },
+    snapshot() {
+      collectAll();
+      return [...all.all()].filter(({ series }) => series.size > 0).map(snapshotOf);
+    },
+    value: (name, labels) => valueIn(all, name, labels),
+    chunks,
+    async render({ format = 'prometheus' } = {}) {
+      let text = '';
+      for await (const chunk of chunks(format)) text += chunk;
+      return text;
+    },
+  };
+}
+
+function valueIn(all: Families, name: string, labels?: Labels): number | undefined {
+  for (const family of all.all()) {
+    if (family.name !== name && !(family.type === 'counter' && `${family.name}_total` === name)) continue;
+    const reserved = family.type === 'histogram' ? 'le' : undefined;
+    const series = family.series.get(canonicalLabels(labels, reserved, () => undefined).text);
+    return family.type === 'histogram' ? series?.count : series?.value;
+  }
+  return undefined;
+}

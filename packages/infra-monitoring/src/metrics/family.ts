@@ -1,0 +1,140 @@
+import type { CanonicalLabels, CleanReason } from './labels.ts';
+import { canonicalLabels } from './labels.ts';
+
+/** The kinds of metric: a sum that only grows, a value, a distribution. */
+export type MetricType = 'counter' | 'gauge' | 'histogram';
+
+/** One label set of a metric, and what was recorded under it. */
+export interface Series {
+  /** The label set as it is printed. */
+  readonly text: string;
+  readonly pairs: CanonicalLabels['pairs'];
+  /** A counter's or gauge's value; a histogram's sum. */
+  value: number;
+  /** A histogram's samples. */
+  count: number;
+  /** A histogram's samples by bucket, each counted once; the last is over every bound. */
+  readonly buckets: number[];
+}
+
+/** What a family tells of samples it could not take as they were. */
+export interface FamilyEvents {
+  cleaned(reason: CleanReason): void;
+  overflowed(): void;
+}
+
+/**
+ * A step on the way to a series: one label name, and the next step by the value under it. Further names, for label
+ * sets in another order or of another shape, hang beside the first one.
+ */
+interface Step {
+  series: Series | undefined;
+  name: string | undefined;
+  values: Map<unknown, Step> | undefined;
+  others: Map<string, Map<unknown, Step>> | undefined;
+}
+
+const step = (): Step => ({ series: undefined, name: undefined, values: undefined, others: undefined });
+
+/** Steps a family keeps per series: room for the orders in which an application writes its labels. */
+const STEPS_PER_SERIES = 8;
+const OVERFLOW = canonicalLabels({ overflow: 'true' }, undefined, () => undefined);
+
+/** All series of one metric. */
+export class Family {
+  readonly name: string;
+  readonly type: MetricType;
+  readonly series: Map<string, Series> = new Map();
+  help: string | undefined;
+  unit: string | undefined;
+  bounds: readonly number[];
+  maxSeries: number;
+  #root: Step = step();
+  #steps = 0;
+  readonly #events: FamilyEvents;
+
+  constructor(
+    name: string,
+    type: MetricType,
+    bounds: readonly number[],
+    maxSeries: number,
+    events: FamilyEvents,
+  ) {
+    this.name = name;
+    this.type = type;
+    this.bounds = bounds;
+    this.maxSeries = maxSeries;
+    this.#events = events;
+  }
+
+  /**
+   * The series of a label set, made when it is new. Past `maxSeries` every new label set shares one series labelled
+   * `overflow="true"`.
+   */
+  find(labels: object | null | undefined): Series {
+    let at = this.#root;
+    for (const name in labels) {
+      const values = at.name === name ? at.values : at.others?.get(name);
+      const next = values?.get((labels as Record<string, unknown>)[name]);
+      if (next === undefined) return this.#resolve(labels);
+      at = next;
+    }
+    return at.series ?? this.#resolve(labels);
+  }
+
+  #resolve(labels: unknown): Series {
+    const reserved = this.type === 'histogram' ? 'le' : undefined;
+    const canonical = canonicalLabels(labels, reserved, this.#events.cleaned);
+    const known = this.series.get(canonical.text);
+    if (!known && this.series.size >= this.maxSeries) return this.#overflow();
+    const series = known ?? this.#add(canonical);
+    if (canonical.clean) this.#remember(labels, series);
+    return series;
+  }
+
+  #overflow(): Series {
+    this.#events.overflowed();
+    return this.series.get(OVERFLOW.text) ?? this.#add(OVERFLOW);
+  }
+
+  #add({ text, pairs }: CanonicalLabels): Series {
+    const buckets = this.type === 'histogram' ? new Array<number>(this.bounds.length + 1).fill(0) : [];
+    const series = { text, pairs, value: 0, count: 0, buckets };
+    this.series.set(text, series);
+    return series;
+  }
+
+  /** Lays the way to `series` for label sets written like this one. */
+  #remember(labels: unknown, series: Series): void {
+    let at = this.#root;
+    if (typeof labels === 'object' && labels !== null) {
+      if (this.#steps > STEPS_PER_SERIES * this.maxSeries) return;
+      for (const name in labels) {
+        const values = valuesOf(at, name);
+        const value = (labels as Record<string, unknown>)[name];
+        let next = values.get(value);
+        if (next === undefined) {
+          next = step();
+          values.set(value, next);
+          this.#steps += 1;
+        }
+        at = next;
+      }
+    }
+    at.series = series;
+  }
+}
+
+function valuesOf(at: Step, name: string): Map<unknown, Step> {
+  const known = at.name === name ? at.values : at.others?.get(name);
+  if (known) return known;
+  const values = new Map<unknown, Step>();
+  if (at.name === undefined) {
+    at.name = name;
+    at.values = values;
+  } else {
+    at.others ??= new Map();
+    at.others.set(name, values);
+  }
+  return values;
+}

@@ -1,0 +1,118 @@
+import { settled } from '../settled.ts';
+import type { Timer } from '../time.ts';
+import { describe, type MetricDescription } from './describe.ts';
+import type { Families } from './families.ts';
+import type { Series } from './family.ts';
+import type { Labels } from './labels.ts';
+
+/** The calls that record. None of them ever throws: what they cannot take is dropped and counted in `monitoring_dropped_total`. */
+export interface Metrics {
+  /** Adds `by`, which is 0 or more, to a counter; to a gauge where the name is one. @default by 1 */
+  increment(name: string, by?: number, labels?: Labels): void;
+  /** Takes `by` from a gauge. A counter cannot go down. @default by 1 */
+  decrement(name: string, by?: number, labels?: Labels): void;
+  /** Sets a gauge. */
+  gauge(name: string, value: number, labels?: Labels): void;
+  /** Records one sample of a histogram. */
+  observe(name: string, value: number, labels?: Labels): void;
+  /**
+   * Starts measuring. The returned function records the time since, once, under the labels given here and there, and
+   * returns it: in seconds where the name ends in `_seconds`, else in milliseconds.
+   */
+  startTimer(name: string, labels?: Labels): (labels?: Labels) => number;
+  /** Runs `fn` and records how long it took, also when it fails. */
+  time<T>(name: string, fn: () => T, labels?: Labels): T;
+  /**
+   * Says what a metric is: its help text, its buckets. Before the first sample; repeating it does no harm.
+   *
+   * @throws {@link MetricDescriptionError} `E_MONITORING_DESCRIBE` for a name, type or buckets that cannot be.
+   */
+  describe(name: string, description: MetricDescription): void;
+}
+
+/** The recording calls over a registry's families. */
+export function recorder(all: Families, timer: Timer): Metrics {
+  const usable = (value: unknown): value is number => {
+    if (typeof value === 'number' && value - value === 0) return true;
+    all.drop('not_finite');
+    return false;
+  };
+
+  const metrics: Metrics = {
+    increment(name, by = 1, labels) {
+      try {
+        const family = all.of(name, 'counter');
+        if (family === undefined || !usable(by)) return;
+        if (family.type === 'histogram') all.conflict(name, 'counter', family);
+        else if (by < 0 && family.type === 'counter') all.drop('negative');
+        else family.find(labels).value += by;
+      } catch {
+        all.drop('threw');
+      }
+    },
+    decrement(name, by = 1, labels) {
+      try {
+        const family = all.of(name, 'gauge');
+        if (family === undefined || !usable(by)) return;
+        if (family.type === 'gauge') family.find(labels).value -= by;
+        else all.conflict(name, 'gauge', family);
+      } catch {
+        all.drop('threw');
+      }
+    },
+    gauge(name, value, labels) {
+      try {
+        const family = all.of(name, 'gauge');
+        if (family === undefined || !usable(value)) return;
+        if (family.type === 'gauge') family.find(labels).value = value;
+        else all.conflict(name, 'gauge', family);
+      } catch {
+        all.drop('threw');
+      }
+    },
+    observe(name, value, labels) {
+      try {
+        const family = all.of(name, 'histogram');
+        if (family === undefined || !usable(value)) return;
+        if (family.type === 'histogram') record(family.bounds, family.find(labels), value);
+        else all.conflict(name, 'histogram', family);
+      } catch {
+        all.drop('threw');
+      }
+    },
+    startTimer(name, labels) {
+      const startedAt = timer.elapsed();
+      let result: number | undefined;
+      return (more) => {
+        if (result !== undefined) return result;
+        const ms = timer.elapsed() - startedAt;
+        result = /_(s|seconds)$/.test(String(name)) ? ms / 1000 : ms;
+        metrics.observe(name, result, more ? merge(labels, more) : labels);
+        return result;
+      };
+    },
+    time(name, fn, labels) {
+      const stop = metrics.startTimer(name, labels);
+      return settled(fn, () => void stop());
+    },
+    describe: (name, description) => describe(all, name, description),
+  };
+  return metrics;
+}
+
+/** Getters that throw must not reach the caller; the sample then goes without labels. */
+function merge(first: Labels | undefined, second: Labels): Labels | undefined {
+  try {
+    return { ...first, ...second };
+  } catch {
+    return first;
+  }
+}
+
+function record(bounds: readonly number[], series: Series, value: number): void {
+  let at = 0;
+  while (at < bounds.length && value > (bounds[at] as number)) at += 1;
+  series.buckets[at] = (series.buckets[at] as number) + 1;
+  series.value += value;
+  series.count += 1;
+}

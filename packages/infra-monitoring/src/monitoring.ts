@@ -1,0 +1,209 @@
+import {
+  type Clock,
+  type Duration,
+  type Env,
+  logger,
+  type ModuleInstance,
+  onShutdown,
+  systemClock,
+  toMs,
+} from '@vibeonrails/infra-core';
+import { config } from './config.ts';
+import type { MonitoringExporter } from './driver.ts';
+import { memoryExporter } from './drivers/memory.ts';
+import { exporters } from './exporters.ts';
+import { type MetricsHandlerOptions, metricsHandlerFor } from './handler.ts';
+import { type HttpTracing, httpTracing } from './instrument/http.ts';
+import { type InstrumentOptions, instrumentWith } from './instrument/instrument.ts';
+import type { Metrics } from './metrics/recorder.ts';
+import { createRegistry, type Registry } from './metrics.ts';
+import { type ProcessMetricsOptions, processMetricsOf } from './process-metrics.ts';
+import { timerOn } from './time.ts';
+import { type Sampler, type SamplerOption, samplerOf } from './tracing/sampler.ts';
+import type { FinishedSpan } from './tracing/span.ts';
+import { type SpanNode, treeOf } from './tracing/tree.ts';
+import { createTracer, type Tracer } from './tracing.ts';
+
+/** How a monitoring is made. */
+export interface MonitoringOptions {
+  /** Which traces are recorded: a sampler by name, or a ratio from 0 to 1. @default OTEL_TRACES_SAMPLER, else every trace its caller did not leave out */
+  sampler?: SamplerOption;
+  /** Finished spans kept in this process, for `recentSpans()`. @default 1000 */
+  keepSpans?: number;
+  /** Spans that may be open at once; the oldest is ended when there are more. @default 10_000 */
+  maxOpenSpans?: number;
+  /** How long a span may be open before it is ended as abandoned. @default '10m' */
+  maxSpanAge?: Duration;
+  /** Label sets a metric may have. @default 1000 */
+  maxSeries?: number;
+  /** Metrics it may hold. @default 2000 */
+  maxMetrics?: number;
+  /** Where spans and metrics go besides this process. @default none */
+  exporters?: readonly MonitoringExporter[];
+  /** How often exporters get the metrics. @default '10s' */
+  pushInterval?: Duration;
+  /** @default the machine's clock, in fractions of a millisecond */
+  clock?: Clock;
+  /** @default process.env */
+  env?: Env;
+}
+
+/** Metrics and traces of a process. Recording never throws and never waits. */
+export interface Monitoring extends ModuleInstance, Metrics, Tracer, HttpTracing {
+  /** Its metrics. */
+  readonly registry: Registry;
+  /**
+   * A Fetch handler that serves the metrics to Prometheus, in its text format or as OpenMetrics.
+   *
+   * @throws {@link MetricsTokenError} `E_MONITORING_TOKEN` for an empty token.
+   */
+  metricsHandler(options?: MetricsHandlerOptions): (request: Request) => Response;
+  /** Adds processor, memory and event loop of this process to its metrics, until the returned function is called. */
+  collectProcessMetrics(options?: ProcessMetricsOptions): () => void;
+  /**
+   * Makes a span and a duration of every operation of every module. One monitoring in a process can: it takes over
+   * from any earlier one. The returned function ends it.
+   */
+  instrument(options?: InstrumentOptions): () => void;
+  /** Adds an exporter; the returned function takes it out, flushed and closed. */
+  addExporter(exporter: MonitoringExporter): () => Promise<void>;
+  /** The spans that ended last, oldest first. */
+  recentSpans(): FinishedSpan[];
+  /** What `recentSpans()` holds of one trace, as trees. */
+  traceTree(traceId: string): SpanNode[];
+  /** Hands the metrics to the exporters and lets them send what they hold. */
+  flush(): Promise<void>;
+}
+
+const log = logger.child({ module: 'monitoring' });
+
+/**
+ * Makes a monitoring of its own, independent of the default one. A variable that is not valid is told by `ready()`,
+ * since recording must not fail on it.
+ *
+ * @throws {@link MonitoringOptionError} `E_MONITORING_OPTION`, or `E_DURATION`, for an option that cannot be.
+ */
+export function createMonitoring(options: MonitoringOptions = {}): Monitoring {
+  const { clock = systemClock, keepSpans = 1000 } = options;
+  const timer = timerOn(clock);
+  const registry = createRegistry(options);
+  const sampling = chooseSampler(options);
+  const memory = memoryExporter(keepSpans);
+  const sinks = exporters(() => registry.drop('exporter_threw'));
+  const tracer = createTracer({
+    ...options,
+    sampler: sampling.sampler,
+    onEnd: sinks.exportSpan,
+    onLost: registry.drop,
+  });
+  const push = pusher(clock, toMs(options.pushInterval ?? '10s'), () =>
+    sinks.exportMetrics(registry.snapshot),
+  );
+  const stops = new Set<() => void>();
+  const forgetHook = onShutdown('monitoring', () => close(), { phase: 'flush' });
+  let closing: Promise<void> | undefined;
+
+  const addExporter: Monitoring['addExporter'] = (exporter) => {
+    if (exporter.exportMetrics) push.start();
+    return sinks.add(exporter);
+  };
+  addExporter(memory);
+  for (const exporter of options.exporters ?? []) addExporter(exporter);
+
+  const flush = async (): Promise<void> => {
+    sinks.exportMetrics(registry.snapshot);
+    await sinks.flush();
+  };
+  const close = (): Promise<void> => {
+    closing ??= (async () => {
+      forgetHook();
+      push.stop();
+      for (const stop of stops) stop();
+      tracer.close();
+      await flush();
+      await sinks.close();
+    })();
+    return closing;
+  };
+  /** What runs until it is stopped, at the latest with the monitoring. */
+  const running = (stop: () => void): (() => void) => {
+    stops.add(stop);
+    return () => {
+      stops.delete(stop);
+      stop();
+    };
+  };
+  const target = { registry, tracer, timer };
+
+  return {
+    ...recordingOf(registry),
+    ...tracingOf(tracer),
+    ...httpTracing(target),
+    registry,
+    metricsHandler: (how) => metricsHandlerFor(() => registry, how),
+    collectProcessMetrics: (how) => running(processMetricsOf(registry, how)),
+    instrument: (how) => running(instrumentWith(target, how)),
+    addExporter,
+    recentSpans: memory.spans,
+    traceTree: (traceId) => treeOf(memory.spans(), traceId),
+    async ready() {
+      if (sampling.problem) throw sampling.problem;
+      await sinks.ready();
+    },
+    flush,
+    close,
+  };
+}
+
+const recordingOf = ({
+  increment,
+  decrement,
+  gauge,
+  observe,
+  startTimer,
+  time,
+  describe,
+}: Registry): Metrics => ({
+  increment,
+  decrement,
+  gauge,
+  observe,
+  startTimer,
+  time,
+  describe,
+});
+
+const tracingOf = ({ startSpan, setSpanAttributes, endSpan, withSpan, activeSpan }: Tracer): Tracer => ({
+  startSpan,
+  setSpanAttributes,
+  endSpan,
+  withSpan,
+  activeSpan,
+});
+
+/** The sampler, and what is wrong with the variables that should have chosen it. */
+function chooseSampler({ sampler, env }: MonitoringOptions): { sampler: Sampler; problem?: unknown } {
+  if (sampler !== undefined) return { sampler: samplerOf(sampler) };
+  try {
+    const { OTEL_TRACES_SAMPLER: name, OTEL_TRACES_SAMPLER_ARG: ratio } = config.read(env);
+    return { sampler: name.endsWith('traceidratio') ? samplerOf(name, Number(ratio ?? 1)) : samplerOf(name) };
+  } catch (problem) {
+    log.warn({ err: problem }, 'the tracing variables are not valid; every trace is recorded');
+    return { sampler: samplerOf('parentbased_always_on'), problem };
+  }
+}
+
+/** Calls `push` every `interval` milliseconds once started. */
+function pusher(clock: Clock, interval: number, push: () => void): { start: () => void; stop: () => void } {
+  let cancel: (() => void) | undefined;
+  const next = (): void => {
+    cancel = clock.after(interval, () => {
+      push();
+      next();
+    });
+  };
+  return {
+    start: () => cancel ?? next(),
+    stop: () => cancel?.(),
+  };
+}

@@ -1,0 +1,29 @@
+import { type Clock, systemClock } from '@vibeonrails/infra-core';
+
+/** Where durations and timestamps come from. */
+export interface Timer {
+  /** Milliseconds that never run backwards; only differences mean anything. */
+  elapsed(): number;
+  /** Milliseconds since the Unix epoch for a value of {@link Timer.elapsed}, with its fractions. */
+  epoch(elapsed: number): number;
+}
+
+/** How long an anchor serves: the wall clock may be set, and then timestamps must follow. */
+const REANCHOR = 60_000;
+
+/** A timer over `clock`: the machine's high-resolution one, or a test's. */
+export function timerOn(clock: Clock): Timer {
+  if (clock !== systemClock) return { elapsed: () => clock.now(), epoch: (elapsed) => elapsed };
+  let anchoredAt = Number.NEGATIVE_INFINITY;
+  let anchor = 0;
+  return {
+    elapsed: () => performance.now(),
+    epoch(elapsed) {
+      if (elapsed - anchoredAt > REANCHOR) {
+        anchoredAt = elapsed;
+        anchor = Date.now() - performance.now();
+      }
+      return anchor + elapsed;
+    },
+  };
+}

@@ -1,0 +1,123 @@
+import type { TraceContext } from '@vibeonrails/infra-core';
+
+/** What a span's attribute may hold. */
+export type AttributeValue = string | number | boolean | readonly (string | number | boolean)[];
+
+/** Facts about a span, by name. `undefined` and `null` leave one out. */
+export type Attributes = Readonly<Record<string, AttributeValue | null | undefined>>;
+
+/** What a span does in its trace: serves a request, calls another service, puts a message out, takes one in, or none of these. */
+export type SpanKind = 'internal' | 'server' | 'client' | 'producer' | 'consumer';
+
+/** How it went; `unset` when nobody said so. */
+export type SpanStatus = 'unset' | 'ok' | 'error';
+
+/** A piece of work under way. It is plain data: the calls that change it take its `spanId`. */
+export interface Span {
+  /** 32 lower-case hexadecimal digits. */
+  readonly traceId: string;
+  /** 16 lower-case hexadecimal digits. */
+  readonly spanId: string;
+  readonly parentSpanId: string | undefined;
+  readonly name: string;
+  readonly kind: SpanKind;
+  /** False when the sampler left the trace out: nothing is recorded then. */
+  readonly sampled: boolean;
+  /** The `tracestate` header it goes on with. */
+  readonly state: string | undefined;
+}
+
+/** A span that is over. */
+export interface FinishedSpan extends Span {
+  /** Milliseconds since the Unix epoch, with fractions. */
+  readonly startTime: number;
+  /** Milliseconds. */
+  readonly duration: number;
+  readonly attributes: Readonly<Record<string, AttributeValue>>;
+  readonly links: readonly TraceContext[];
+  readonly status: SpanStatus;
+  /** What went wrong, when the status is `error` and a reason was given. */
+  readonly error?: { readonly type: string; readonly message: string };
+  /** True when nobody ended it: it was open for too long, too many were, or the process shut down. */
+  readonly abandoned?: true;
+}
+
+/** How {@link Tracer.startSpan} starts. */
+export interface SpanOptions {
+  /** The span it belongs under; `null` starts a new trace. @default the span of the current context */
+  readonly parent?: TraceContext | Span | null;
+  /** @default 'internal' */
+  readonly kind?: SpanKind;
+  readonly attributes?: Attributes;
+  /** Other spans it has to do with, such as those of the messages in a batch. */
+  readonly links?: readonly (TraceContext | Span)[];
+}
+
+/** How {@link Tracer.endSpan} ends. */
+export interface EndSpanOptions {
+  /** What went wrong: sets the status `error`. */
+  readonly error?: unknown;
+  /** @default 'unset', or 'error' with an error */
+  readonly status?: SpanStatus;
+  /** Milliseconds since the Unix epoch, for work that was over before. @default now */
+  readonly endTime?: number;
+}
+
+const MAX_ATTRIBUTES = 128;
+const MAX_TEXT = 4096;
+const MAX_ITEMS = 128;
+
+/** Copies what an attribute may hold into `into`, shortened to its bounds. */
+export function assignAttributes(into: Record<string, AttributeValue>, from: unknown, had: number): number {
+  let size = had;
+  if (typeof from !== 'object' || from === null) return size;
+  for (const name in from) {
+    const value = attributeValue((from as Record<string, unknown>)[name]);
+    if (value === undefined || name === '__proto__' || name === '') continue;
+    if (!Object.hasOwn(into, name)) {
+      if (size >= MAX_ATTRIBUTES) continue;
+      size += 1;
+    }
+    into[name] = value;
+  }
+  return size;
+}
+
+function attributeValue(value: unknown): AttributeValue | undefined {
+  switch (typeof value) {
+    case 'string':
+      return value.length > MAX_TEXT ? value.slice(0, MAX_TEXT) : value;
+    case 'number':
+    case 'boolean':
+      return value;
+    case 'bigint':
+      return String(value);
+    default:
+      return Array.isArray(value)
+        ? value.slice(0, MAX_ITEMS).flatMap((item: unknown) => (Array.isArray(item) ? [] : scalar(item)))
+        : undefined;
+  }
+}
+
+const scalar = (item: unknown): (string | number | boolean)[] => {
+  const value = attributeValue(item);
+  return value === undefined || typeof value === 'object' ? [] : [value];
+};
+
+/** The type and message of anything thrown; reading either may throw in its turn. */
+export function describeError(thrown: unknown): { type: string; message: string } {
+  try {
+    const { name, code, message } = (typeof thrown === 'object' && thrown !== null ? thrown : {}) as Record<
+      string,
+      unknown
+    >;
+    const type = [code, name].find((text) => typeof text === 'string' && text !== '');
+    const text = typeof message === 'string' ? message : String(thrown);
+    return {
+      type: typeof type === 'string' ? type.slice(0, 256) : typeof thrown,
+      message: text.slice(0, MAX_TEXT),
+    };
+  } catch {
+    return { type: 'unknown', message: 'an error that cannot be read' };
+  }
+}
