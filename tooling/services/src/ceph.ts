@@ -8,6 +8,12 @@ import type { Launch } from './owned-process.ts';
 
 const run = promisify(execFile);
 
+/**
+ * The file alone configures: a client that first asks the monitor for more forgets meanwhile which cluster it is of,
+ * and is at times refused for a wrong fsid. The `ceph` command asks all the same, hence is itself asked again.
+ */
+const env = { ...process.env, CEPH_ARGS: '--no-mon-config' };
+
 /** What one small Ceph is made of. */
 export interface CephOptions {
   readonly dir: string;
@@ -25,8 +31,8 @@ export interface Ceph {
   readonly store: Launch;
   readonly gateway: Launch;
   monitorAnswers(): Promise<boolean>;
-  /** Tells the monitor of the store, which it would otherwise turn away. */
-  addStore(): Promise<void>;
+  /** Tells the monitor of the store, which it would otherwise turn away. To be asked until it says yes. */
+  storeIsAdded(): Promise<boolean>;
   storeIsUp(): Promise<boolean>;
   createUser(accessKeyId: string, secretAccessKey: string): Promise<void>;
 }
@@ -43,40 +49,31 @@ export async function prepareCeph(options: CephOptions): Promise<Ceph> {
   const program = (name: string): string => options.programs[name] ?? name;
   const config = ['-c', configFile];
   const ceph = async (name: string, ...args: string[]): Promise<string> =>
-    (await run(program(name), args, { timeout: 60_000, killSignal: 'SIGKILL', cwd: dir })).stdout;
+    (await run(program(name), args, { timeout: 60_000, killSignal: 'SIGKILL', cwd: dir, env })).stdout;
   const daemon = (name: string, args: readonly string[]): Launch => ({
     name,
     file: program(name),
     args: [...config, ...args, '-f'],
     dir,
+    env,
   });
 
   const address = `[v1:127.0.0.1:${monitorPort}]`;
   await ceph('monmaptool', '--create', '--fsid', cluster, '--addv', 'a', address, monitors);
   await Promise.all([
     ceph('ceph-mon', ...config, '--mkfs', '-i', 'a', '--monmap', monitors),
-    ceph(
-      'ceph-osd',
-      ...config,
-      '--mkfs',
-      '-i',
-      '0',
-      '--osd-uuid',
-      store,
-      '--monmap',
-      monitors,
-      '--no-mon-config',
-    ),
+    ceph('ceph-osd', ...config, '--mkfs', '-i', '0', '--osd-uuid', store),
   ]);
   return {
     monitor: daemon('ceph-mon', ['-i', 'a']),
     store: daemon('ceph-osd', ['-i', '0']),
     gateway: daemon('radosgw', ['-n', 'client.rgw']),
     monitorAnswers: async () => await accepts(monitorPort),
-    addStore: async () => {
-      await ceph('ceph', ...config, 'osd', 'new', store);
+    storeIsAdded: async () => await succeeds(ceph('ceph', ...config, 'osd', 'new', store)),
+    storeIsUp: async () => {
+      const state = await ceph('ceph', ...config, 'osd', 'stat').catch(() => '');
+      return state.includes('1 up');
     },
-    storeIsUp: async () => (await ceph('ceph', ...config, 'osd', 'stat')).includes('1 up'),
     createUser: async (accessKeyId, secretAccessKey) => {
       const keys = ['--access-key', accessKeyId, '--secret-key', secretAccessKey];
       const user = ['user', 'create', '--uid', 'test', '--display-name', 'test', ...keys];
@@ -89,6 +86,7 @@ function configuration({ dir, port, monitorPort, capacity }: CephOptions, cluste
   return `[global]
 fsid = ${cluster}
 mon host = v1:127.0.0.1:${monitorPort}
+monmap = ${join(dir, 'monmap')}
 public addr = 127.0.0.1
 auth cluster required = none
 auth service required = none
@@ -129,4 +127,11 @@ async function accepts(port: number): Promise<boolean> {
   return await new Promise<boolean>((resolve) => {
     socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
   }).finally(() => socket.destroy());
+}
+
+async function succeeds(work: Promise<unknown>): Promise<boolean> {
+  return await work.then(
+    () => true,
+    () => false,
+  );
 }

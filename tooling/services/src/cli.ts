@@ -1,7 +1,6 @@
 import { parseArgs } from 'node:util';
 import { environmentOf } from './environment.ts';
 import { needs, type ServiceKind } from './needs.ts';
-import { MissingServiceError } from './resolve.ts';
 import { service } from './service.ts';
 
 const usage = `Starts a real server for development, on a free port of 127.0.0.1, until Ctrl-C.
@@ -18,31 +17,32 @@ Prints the variables that name it, one a line, for a shell or an .env file. \`ch
   --help              this text
 `;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    appendonly: { type: 'boolean' },
-    maxmemory: { type: 'string' },
-    password: { type: 'string' },
-    tls: { type: 'boolean' },
-    masters: { type: 'string' },
-    help: { type: 'boolean' },
-  },
-});
+const options = {
+  appendonly: { type: 'boolean' },
+  maxmemory: { type: 'string' },
+  password: { type: 'string' },
+  tls: { type: 'boolean' },
+  masters: { type: 'string' },
+  help: { type: 'boolean' },
+} as const;
 
 async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({ options, allowPositionals: true });
   const [kind, ...more] = positionals;
-  if (values.help) return print(usage, 0);
-  if (kind === undefined || more.length > 0 || !(kind in needs)) {
+  if (values.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  if (!isKind(kind) || more.length > 0) {
     process.stderr.write(usage);
     return 2;
   }
-  const found = await service(kind as ServiceKind, { own: kind !== 'chromium' });
-  if (!found.available) return 1;
   const { masters, help: _, ...redis } = values;
-  const options =
+  const startOptions =
     kind === 'redis' ? redis : kind === 'redis-cluster' && masters ? { masters: Number(masters) } : {};
-  const running = await found.start(options);
+  const found = await service(kind, { own: kind !== 'chromium' });
+  if (!found.available) return 1;
+  const running = await found.start(startOptions);
   const lines = Object.entries(environmentOf(running)).map(([name, value]) => `${name}=${value}\n`);
   // Before the lines: who reads them may send the signal at once.
   const end = kind === 'chromium' ? undefined : interrupted();
@@ -52,10 +52,8 @@ async function main(): Promise<number> {
   return 0;
 }
 
-function print(text: string, code: number): number {
-  process.stdout.write(text);
-  return code;
-}
+const isKind = (name: string | undefined): name is ServiceKind =>
+  name !== undefined && Object.hasOwn(needs, name);
 
 async function interrupted(): Promise<void> {
   // Servers do not keep this process waiting, so a timer must.
@@ -67,7 +65,6 @@ async function interrupted(): Promise<void> {
 }
 
 process.exitCode = await main().catch((error: unknown) => {
-  if (!(error instanceof MissingServiceError)) throw error;
-  process.stderr.write(`${error.message}\n`);
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   return 1;
 });

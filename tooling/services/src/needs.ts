@@ -6,6 +6,8 @@ export interface Need {
   readonly kind: ServiceKind;
   /** Variables that together name one that runs already; the first says whether it is meant at all. */
   readonly variables: readonly string[];
+  /** Variables that may be left out. */
+  readonly optional?: readonly string[];
   /** Programs that run it; in each row any one will do, and the first is the key it is found under. */
   readonly programs: readonly (readonly string[])[];
   /** A docker image that runs it as well as the programs do. */
@@ -39,6 +41,7 @@ export const needs: Readonly<Record<ServiceKind, Need>> = {
   s3: {
     kind: 's3',
     variables: ['TEST_S3_ENDPOINT', 'TEST_S3_ACCESS_KEY_ID', 'TEST_S3_SECRET_ACCESS_KEY'],
+    optional: ['TEST_S3_REGION'],
     programs: [['radosgw'], ['ceph-mon'], ['ceph-osd'], ['ceph'], ['radosgw-admin'], ['monmaptool']],
     packages: ['radosgw', 'ceph-mon', 'ceph-osd', 'ceph-common'],
     elsewhere: 'any S3-compatible server, named by the variables',

@@ -22,6 +22,22 @@ export async function freePort({ below = 32_768, from = 10_000 }: FreePortOption
   throw new Error(`No free port on 127.0.0.1 from ${from} to ${below - 1}`);
 }
 
+/**
+ * Runs `start`, which is to choose its ports by {@link freePort}, and runs it again when a port that was free a
+ * moment ago is taken by now: rare enough for three tries.
+ */
+export async function withFreshPorts<T>(start: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await start();
+    } catch (error) {
+      const taken =
+        error instanceof Error && /already in use|already allocated|unable to bind/i.test(error.message);
+      if (!taken || attempt === 3) throw error;
+    }
+  }
+}
+
 async function isFree(port: number): Promise<boolean> {
   const server = createServer();
   return await new Promise((resolve) => {

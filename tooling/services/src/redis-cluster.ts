@@ -7,8 +7,8 @@ import type { Found } from './resolve.ts';
 export interface RedisClusterOptions {
   /** Nodes, each with an equal share of the slots and no replica. Default 3. */
   readonly masters?: number;
-  /** How every node is set up. */
-  readonly node?: RedisOptions;
+  /** How every node is set up. Without TLS: the nodes would not trust each other's certificates. */
+  readonly node?: Omit<RedisOptions, 'tls'>;
 }
 
 /** A cluster whose nodes all say `cluster_state:ok`. */
@@ -26,12 +26,13 @@ const slots = 16_384;
 /**
  * Starts a Redis Cluster (Redis 7 or Valkey) on free ports of 127.0.0.1.
  *
- * @throws an Error when a node does not come up, or the nodes do not agree within 20 seconds.
+ * @throws a RangeError when `masters` is not a whole number from 1 up, and an Error when a node does not come up, or the nodes do not agree within 20 seconds.
  */
 export async function startRedisCluster(
   found: Found,
   { masters = 3, node = {} }: RedisClusterOptions = {},
 ): Promise<RunningRedisCluster> {
+  if (!Number.isInteger(masters) || masters < 1) throw new RangeError(`A cluster of ${masters} masters?`);
   const started = await Promise.allSettled(Array.from({ length: masters }, () => startNode(found, node)));
   const members = started.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   const nodes = members.map(({ redis }) => redis);
@@ -55,7 +56,7 @@ interface Member {
   readonly bus: number;
 }
 
-async function startNode(found: Found, options: RedisOptions): Promise<Member> {
+async function startNode(found: Found, options: Omit<RedisOptions, 'tls'>): Promise<Member> {
   const bus = await freePort();
   const cluster = [
     '--cluster-enabled',
@@ -65,8 +66,7 @@ async function startNode(found: Found, options: RedisOptions): Promise<Member> {
     '--cluster-node-timeout',
     '5000',
   ];
-  const tls = options.tls ? ['--tls-cluster', 'yes'] : [];
-  const args = [...(options.args ?? []), ...cluster, ...tls];
+  const args = [...(options.args ?? []), ...cluster];
   return { redis: await startRedis(found, { ...options, args }), bus };
 }
 

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { newFolder, removeFolder } from './folders.ts';
 import type { Launch } from './owned-process.ts';
-import { freePort } from './ports.ts';
+import { freePort, withFreshPorts } from './ports.ts';
 import type { Found } from './resolve.ts';
 import { parseRedisUrl, type RedisAddress, redisCommand } from './resp.ts';
 import { extend, foreignServer, type ServerControl, startServer } from './server.ts';
@@ -47,16 +47,7 @@ export interface RunningRedis extends ServerControl {
 export async function startRedis(found: Found, options: RedisOptions = {}): Promise<RunningRedis> {
   if (found.from === 'environment') return await foreignRedis(found.values.TEST_REDIS_URL ?? '', options);
   if (found.from === 'docker') await pullImage(found.image);
-  // A port that was free a moment ago can be taken by now: rare enough for three tries.
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await launchRedis(found, options);
-    } catch (error) {
-      const taken =
-        error instanceof Error && /address already in use|port is already allocated/i.test(error.message);
-      if (!taken || attempt === 3) throw error;
-    }
-  }
+  return await withFreshPorts(async () => await launchRedis(found, options));
 }
 
 async function launchRedis(

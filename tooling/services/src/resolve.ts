@@ -76,7 +76,8 @@ function fromEnvironment(need: Need, machine: Machine): Record<string, string> |
       `${first} is set, so set ${unset.join(' and ')} too, or neither`,
     );
   }
-  return Object.fromEntries(need.variables.map((name) => [name, machine.env[name] ?? '']));
+  const names = [...need.variables, ...(need.optional ?? [])];
+  return Object.fromEntries(names.flatMap((name) => (machine.env[name] ? [[name, machine.env[name]]] : [])));
 }
 
 /** Undefined when it was installed, else why not. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { prepareCeph } from './ceph.ts';
 import { newFolder, removeFolder } from './folders.ts';
-import { freePort } from './ports.ts';
+import { freePort, withFreshPorts } from './ports.ts';
 import type { Found } from './resolve.ts';
 import { extend, foreignServer, type ServerControl, startServer } from './server.ts';
 
@@ -32,6 +32,14 @@ const region = 'us-east-1';
 export async function startS3(found: Found, options: S3Options = {}): Promise<RunningS3> {
   if (found.from === 'environment') return await foreignS3(found.values, options);
   if (found.from === 'docker') throw new Error('S3 has no docker image here');
+  const { programs } = found;
+  return await withFreshPorts(async () => await launchInFolder(programs, options));
+}
+
+async function launchInFolder(
+  programs: Readonly<Record<string, string>>,
+  options: S3Options,
+): Promise<RunningS3> {
   const dir = await newFolder('s3');
   const started: ServerControl[] = [];
   const cleanup = async (): Promise<void> => {
@@ -39,7 +47,7 @@ export async function startS3(found: Found, options: S3Options = {}): Promise<Ru
     await removeFolder(dir);
   };
   try {
-    return await launchS3(found.programs, dir, options, started, cleanup);
+    return await launchS3(programs, dir, options, started, cleanup);
   } catch (error) {
     await cleanup();
     throw error;
@@ -59,10 +67,9 @@ async function launchS3(
   const monitor = await startServer({
     ...behind,
     launch: () => ceph.monitor,
-    isReady: () => ceph.monitorAnswers(),
+    isReady: async () => (await ceph.monitorAnswers()) && (await ceph.storeIsAdded()),
   });
   started.push(monitor);
-  await ceph.addStore();
   const store = await startServer({ ...behind, launch: () => ceph.store, isReady: () => ceph.storeIsUp() });
   started.push(store);
   const endpoint = `http://127.0.0.1:${port}`;
@@ -101,7 +108,7 @@ async function foreignS3(values: Readonly<Record<string, string>>, options: S3Op
   if (!(await answers(endpoint))) throw new Error(`TEST_S3_ENDPOINT does not answer: ${endpoint}`);
   return extend(foreignServer('the server of TEST_S3_ENDPOINT'), {
     endpoint,
-    region: process.env.TEST_S3_REGION ?? region,
+    region: values.TEST_S3_REGION ?? region,
     accessKeyId: values.TEST_S3_ACCESS_KEY_ID ?? '',
     secretAccessKey: values.TEST_S3_SECRET_ACCESS_KEY ?? '',
     dir: undefined,

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { type RedisOptions, type RunningRedis, service } from '../src/index.ts';
 import { type Machine, thisMachine } from '../src/machine.ts';
 import { describeWith } from '../src/vitest.ts';
@@ -157,10 +157,9 @@ describeWith('redis-cluster', 'a cluster', (cluster) => {
   });
 });
 
-describe('a Redis that somebody else runs', () => {
+describeWith('redis', 'a Redis that somebody else runs', { own: true }, (redis) => {
   test('is used by its address, and never set up, paused or killed', async () => {
-    const redis = await start();
-    const found = await service('redis', {}, machineOf({ TEST_REDIS_URL: redis.url }));
+    const found = await service('redis', {}, machineOf({ TEST_REDIS_URL: redis().url }));
     if (!found.available) throw new Error(found.reason);
     const foreign = await found.start();
     expect(found.from).toBe('environment');
@@ -168,15 +167,15 @@ describe('a Redis that somebody else runs', () => {
     expect(() => foreign.pause()).toThrow('own: true');
     await expect(foreign.kill()).rejects.toThrow('own: true');
     await foreign.stop();
-    expect(await redis.command('PING')).toBe('PONG');
+    expect(await redis().command('PING')).toBe('PONG');
     await expect(found.start({ appendonly: true })).rejects.toThrow('own: true');
   });
+});
 
-  test('is an error when it does not answer', async () => {
-    const found = await service('redis', {}, machineOf({ TEST_REDIS_URL: 'redis://127.0.0.1:1' }));
-    if (!found.available) throw new Error(found.reason);
-    await expect(found.start()).rejects.toThrow('does not answer on 127.0.0.1:1');
-  });
+test('an address at which nothing answers is an error', async () => {
+  const found = await service('redis', {}, machineOf({ TEST_REDIS_URL: 'redis://127.0.0.1:1' }));
+  if (!found.available) throw new Error(found.reason);
+  await expect(found.start()).rejects.toThrow('does not answer on 127.0.0.1:1');
 });
 
 function machineOf(env: Record<string, string>): Machine {
