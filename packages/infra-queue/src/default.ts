@@ -1,0 +1,88 @@
+import type { HealthCheck, Schema, SchemaInput } from '@vibeonrails/infra-core';
+import type { CancelResult } from './driver.ts';
+import type { Enqueued, EnqueueManyOptions, EnqueueOptions, EnqueueOutcome } from './enqueue.ts';
+import type { CronView } from './inspection.ts';
+import type { Job } from './job.ts';
+import { handle } from './module.ts';
+import type { Queue, QueueOptions } from './queue.ts';
+import type { Worker, WorkerOptions } from './worker.ts';
+
+const it = (): Queue => handle.instance();
+
+/** The default queue, made from the environment at first use. */
+export const queue: Queue = {
+  get driver() {
+    return it().driver;
+  },
+  ready: async () => it().ready(),
+  close: async () => it().close(),
+  enqueue: async (job, payload, options) => it().enqueue(job, payload, options),
+  enqueueMany: async (job, payloads, options) => it().enqueueMany(job, payloads, options),
+  cancelJob: async (id) => it().cancelJob(id),
+  startWorker: async (options) => it().startWorker(options),
+  stats: async () => it().stats(),
+  job: async (id) => it().job(id),
+  jobs: async (filter) => it().jobs(filter),
+  dead: async (filter) => it().dead(filter),
+  retryDead: async (filter) => it().retryDead(filter),
+  discardDead: async (filter) => it().discardDead(filter),
+  pause: async (name) => it().pause(name),
+  resume: async (name) => it().resume(name),
+  crons: async () => it().crons(),
+  removeCron: async (name) => it().removeCron(name),
+};
+
+/**
+ * Stores a job for a worker to run, on the default queue.
+ *
+ * ```ts
+ * await enqueue(sendEmail, { to: 'user@example.com', template: 'welcome' }, { delay: '5m' });
+ * ```
+ *
+ * @throws `E_QUEUE_PAYLOAD`, `E_QUEUE_PAYLOAD_SIZE`, `E_QUEUE_OPTION`; `E_QUEUE_DRIVER_REQUIRED` in production with no driver chosen.
+ */
+export async function enqueue<S extends Schema>(
+  job: Job<S>,
+  payload: SchemaInput<S>,
+  options?: EnqueueOptions<SchemaInput<S>>,
+): Promise<Enqueued> {
+  return it().enqueue(job, payload, options);
+}
+
+/** Stores a job for each payload, on the default queue, and says in their order what became of each. */
+export async function enqueueMany<S extends Schema>(
+  job: Job<S>,
+  payloads: readonly SchemaInput<S>[],
+  options?: EnqueueManyOptions,
+): Promise<EnqueueOutcome[]> {
+  return it().enqueueMany(job, payloads, options);
+}
+
+/** Cancels a job of the default queue, before it runs or while it does. See {@link Queue.cancelJob}. */
+export async function cancelJob(id: string): Promise<CancelResult> {
+  return it().cancelJob(id);
+}
+
+/** Starts to run the jobs and crons of the default queue in this process. */
+export async function startWorker(options?: WorkerOptions): Promise<Worker> {
+  return it().startWorker(options);
+}
+
+/** Every cron that is defined here or stored in the default queue, by name, with its next run. */
+export async function crons(): Promise<CronView[]> {
+  return it().crons();
+}
+
+/**
+ * Makes the default queue from `options`, before its first use.
+ *
+ * @throws {@link AlreadyConfiguredError} `E_QUEUE_CONFIGURED` when it is in use, unless `replace` is true.
+ */
+export function configureQueue(options: QueueOptions & { replace?: boolean }): Queue {
+  return handle.configure(options);
+}
+
+/** Checks the default queue: reads its figures from the store. For `registerHealthCheck('queue', queueHealthCheck())`. */
+export function queueHealthCheck(): HealthCheck {
+  return handle.healthCheck;
+}

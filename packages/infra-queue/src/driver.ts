@@ -1,0 +1,228 @@
+/** Which of the waiting jobs of a queue runs first; among equals the oldest does. */
+export type Priority = 'high' | 'normal' | 'low';
+
+/**
+ * Where a job is. `waiting`: may run now. `delayed`: waits for its time, at first or between two attempts. `active`: its
+ * handler runs. `completed` and `dead` are the ends, kept for a while.
+ */
+export type JobState = 'waiting' | 'delayed' | 'active' | 'completed' | 'dead';
+
+/** Every {@link JobState}, in the order a job list shows them. */
+export const JOB_STATES: readonly JobState[] = ['active', 'waiting', 'delayed', 'dead', 'completed'];
+
+/** Keeps two jobs of one key from waiting at once. */
+export interface UniqueKey {
+  readonly key: string;
+  /**
+   * How long the key is held, in milliseconds from the job that took it, also when that has finished by then. Without it
+   * the key is held until the job has completed or is dead.
+   */
+  readonly ttl?: number;
+  /** True: a job that waits or is delayed gives way to the new one. False, or while it is active: the new one is dropped. */
+  readonly replace: boolean;
+}
+
+/** A job on its way in. */
+export interface NewJob {
+  /** Made by the caller: never only digits, never with a colon. */
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+  /** JSON text. */
+  readonly payload: string;
+  /** What travels with it: `traceparent` and its like. */
+  readonly meta: Readonly<Record<string, string>>;
+  readonly priority: Priority;
+  /** How often it may run, for tools that read the store: the outcome decides. */
+  readonly attempts: number;
+  /** Milliseconds until it may run; 0 for at once. */
+  readonly delay: number;
+  readonly unique?: UniqueKey;
+}
+
+/** What became of a {@link NewJob}. `duplicate` carries the id of the job that was there. */
+export interface Added {
+  readonly id: string;
+  readonly status: 'enqueued' | 'duplicate' | 'replaced';
+}
+
+/** A job handed out to run. */
+export interface DriverJob {
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+  readonly payload: string;
+  readonly meta: Readonly<Record<string, string>>;
+  /** 1 for the first. Only `retry` and `dead` outcomes, and a run that ended with its process, add to it. */
+  readonly attempt: number;
+  /** How often it was handed out, this time included: unlike `attempt`, releases count. */
+  readonly starts: number;
+  /** Milliseconds since the epoch. */
+  readonly addedAt: number;
+  /** For a job made by a schedule: the time it was due. */
+  readonly tick?: number;
+}
+
+/** How a run ended, and so what the driver does with the job. */
+export type Outcome =
+  /** It is done. */
+  | { readonly type: 'done' }
+  /** The attempt counts; run it again after `delay` milliseconds. */
+  | { readonly type: 'retry'; readonly delay: number; readonly error: Error }
+  /** The attempt counts and was the last: keep it among the dead. */
+  | { readonly type: 'dead'; readonly error: Error }
+  /** The attempt does not count; hand it out again after `delay` milliseconds, 0 to go back to its place. */
+  | { readonly type: 'released'; readonly delay: number }
+  /** It needs no running any more: complete it, with the reason beside it. */
+  | { readonly type: 'discarded'; readonly reason: string };
+
+/**
+ * Runs one job. Never rejects. The driver aborts `signal` with an `E_QUEUE_CANCELLED` error when the job was cancelled,
+ * and with any other reason when it is no longer this worker's: the outcome is then of no interest.
+ */
+export type Process = (job: DriverJob, signal: AbortSignal) => Promise<Outcome>;
+
+/** A queue being served. */
+export interface Consumer {
+  /** Hands out no more jobs. Resolves when none will come; those that run go on, and their outcomes count. Idempotent. */
+  stop(): Promise<void>;
+  /** Stops, then resolves when the outcome of every job it handed out is written. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Why an attempt failed, as it is kept with the job. */
+export interface Failure {
+  readonly name: string;
+  readonly message: string;
+  readonly code?: string;
+  readonly stack?: string;
+  /** What was wrong with the payload, where that was it. */
+  readonly issues?: readonly { readonly path: string; readonly message: string }[];
+}
+
+/** A job as it is stored. Times are milliseconds since the epoch. */
+export interface JobRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+  readonly state: JobState;
+  readonly payload: string;
+  readonly priority: Priority;
+  /** Attempts that counted so far. */
+  readonly attemptsMade: number;
+  readonly addedAt: number;
+  /** When it may run, for a delayed one. */
+  readonly runAt?: number;
+  readonly startedAt?: number;
+  readonly finishedAt?: number;
+  /** 0 to 100. */
+  readonly progress?: number;
+  /** Of the last attempt that failed. */
+  readonly failure?: Failure;
+  /** Why it was discarded, for a completed one that was. */
+  readonly discarded?: string;
+  readonly tick?: number;
+}
+
+/** Which jobs to list. */
+export interface ListQuery {
+  readonly state: JobState;
+  readonly queue?: string;
+  readonly name?: string;
+  /** @default 0 */
+  readonly offset?: number;
+  readonly limit: number;
+}
+
+/** Figures of one queue. */
+export interface QueueCounts {
+  readonly queue: string;
+  readonly waiting: number;
+  readonly delayed: number;
+  readonly active: number;
+  readonly completed: number;
+  readonly dead: number;
+  /** Milliseconds that the longest-waiting job has been able to run; 0 when none waits. */
+  readonly oldest: number;
+  readonly paused: boolean;
+}
+
+/** What a cron asks of the driver: a job named after it on its queue at every tick. */
+export interface Schedule {
+  readonly name: string;
+  readonly queue: string;
+  /** In the form of `schedule.ts`, whose `nextTick` every driver uses. */
+  readonly pattern: string;
+  readonly timezone: string;
+  /** `skip`: no job is made while that of an earlier tick waits or runs. */
+  readonly overlap: 'skip' | 'allow';
+  readonly attempts: number;
+}
+
+/** A stored schedule, and when it fires next. */
+export interface ScheduleRecord extends Schedule {
+  readonly next: number;
+}
+
+/** How long ended jobs are kept: the newest `count`, and none older than `age` milliseconds. */
+export interface Retention {
+  readonly count: number;
+  readonly age: number;
+}
+
+/** A {@link Retention} for each end. */
+export interface KeepPolicy {
+  readonly completed: Retention;
+  readonly dead: Retention;
+}
+
+/** What became of {@link QueueDriver.cancel}: taken out before it ran, its handler told to stop, or not there to cancel. */
+export type CancelResult = 'removed' | 'signalled' | 'unknown';
+
+/**
+ * What every queue driver does: it stores jobs and hands them out. Checking payloads, running handlers, deciding on
+ * retries, timeouts and draining are done above it. A job is handed out at least once, to one worker at a time; a worker
+ * that disappears must not take its jobs along, where the store outlives it. `queueDriverSuite()` in `./testing` proves a driver.
+ */
+export interface QueueDriver {
+  /** Its name in health reports and telemetry. */
+  readonly name: string;
+  /** Resolves when it can serve; rejects with a coded error when it never will. Idempotent. */
+  ready(): Promise<void>;
+  /**
+   * Stores jobs, in order, and returns what became of each. An id that is stored already, in whatever state, is a
+   * `duplicate`, so that a call whose answer was lost is safe to repeat. Rejects when the fate of the jobs is not known.
+   */
+  add(jobs: readonly NewJob[]): Promise<readonly Added[]>;
+  /** Hands out the jobs of a queue to `process`, at most `concurrency` at once. A slot is free when its promise resolves. */
+  consume(queue: string, concurrency: number, process: Process): Consumer;
+  /** Notes how far an active job is, 0 to 100. One that is not active is left alone. */
+  progress(queue: string, id: string, value: number): Promise<void>;
+  /** Takes a job out before it runs, or aborts the signal of one that does. */
+  cancel(id: string): Promise<CancelResult>;
+  /** The job with this id, in whatever state; `undefined` when there is none. */
+  find(id: string): Promise<JobRecord | undefined>;
+  /** Jobs of one state: waiting in running order, delayed by their time, active by their start, ended ones newest first. */
+  list(query: ListQuery): Promise<readonly JobRecord[]>;
+  /** Makes dead jobs wait again, with all their attempts and without their unique keys. The number of those that were dead. */
+  retry(ids: readonly string[]): Promise<number>;
+  /** Forgets dead jobs. The number of those that were dead. */
+  discard(ids: readonly string[]): Promise<number>;
+  /** Figures of every queue that holds or has held a job. */
+  stats(): Promise<readonly QueueCounts[]>;
+  /** Hands out no jobs of a queue, to any worker, until `resume`; those that run go on. */
+  pause(queue: string): Promise<void>;
+  /** Ends a pause. */
+  resume(queue: string): Promise<void>;
+  /**
+   * Stores a schedule. One that is there and equal stays as it is, with the tick it waits for; one that differs is
+   * replaced. However many processes store it, a tick makes one job. After a time without ticks one late job is made.
+   */
+  schedule(schedule: Schedule): Promise<void>;
+  /** Every stored schedule, by name. */
+  schedules(): Promise<readonly ScheduleRecord[]>;
+  /** Forgets a schedule. False when there was none. */
+  unschedule(name: string): Promise<boolean>;
+  /** Releases connections, timers and memory. Consumers are closed by then. Idempotent. */
+  close(): Promise<void>;
+}

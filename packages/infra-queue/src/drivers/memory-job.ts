@@ -1,0 +1,70 @@
+import type { DriverJob, Failure, JobRecord, JobState, NewJob, Priority } from '../driver.ts';
+import type { HeapItem } from './heap.ts';
+
+/** A job as the memory driver holds it. */
+export interface MemoryJob extends HeapItem {
+  readonly given: NewJob;
+  /** The order in which jobs came. */
+  readonly seq: number;
+  readonly rank: number;
+  readonly addedAt: number;
+  readonly tick?: number;
+  state: JobState;
+  /** When it may run, or could first. */
+  runAt: number;
+  attemptsMade: number;
+  starts: number;
+  startedAt?: number;
+  finishedAt?: number;
+  progress?: number;
+  failure?: Failure;
+  discarded?: string;
+  /** While it is active. */
+  controller?: AbortController;
+}
+
+const RANKS: Record<Priority, number> = { high: 0, normal: 1, low: 2 };
+
+/** A job that has just come in. */
+export function memoryJob(given: NewJob, seq: number, now: number, tick?: number): MemoryJob {
+  return {
+    given,
+    seq,
+    rank: RANKS[given.priority],
+    addedAt: now,
+    state: 'waiting',
+    runAt: now + given.delay,
+    attemptsMade: 0,
+    starts: 0,
+    place: -1,
+    ...(tick === undefined ? {} : { tick }),
+  };
+}
+
+/** The order in which waiting jobs run. */
+export const runsBefore = (a: MemoryJob, b: MemoryJob): boolean =>
+  a.rank === b.rank ? a.seq < b.seq : a.rank < b.rank;
+
+/** The order in which delayed jobs become due. */
+export const dueBefore = (a: MemoryJob, b: MemoryJob): boolean =>
+  a.runAt === b.runAt ? a.seq < b.seq : a.runAt < b.runAt;
+
+/** A job as it is handed out. */
+export function driverJob({ given, attemptsMade, starts, addedAt, tick }: MemoryJob): DriverJob {
+  const { id, name, queue, payload, meta } = given;
+  const job = { id, name, queue, payload, meta, attempt: attemptsMade + 1, starts, addedAt };
+  return tick === undefined ? job : { ...job, tick };
+}
+
+/** A job as it is listed. */
+export function jobRecord(job: MemoryJob): JobRecord {
+  const { id, name, queue, payload, priority } = job.given;
+  const { state, attemptsMade, addedAt, runAt, startedAt, finishedAt, progress, failure, discarded, tick } =
+    job;
+  const optional = { startedAt, finishedAt, progress, failure, discarded, tick };
+  return {
+    ...{ id, name, queue, state, payload, priority, attemptsMade, addedAt },
+    ...(state === 'delayed' ? { runAt } : {}),
+    ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
+  };
+}

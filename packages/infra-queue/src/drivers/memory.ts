@@ -1,0 +1,177 @@
+import { type Clock, type Logger, logger, systemClock } from '@vibeonrails/infra-core';
+import type { Added, JobState, KeepPolicy, NewJob, Outcome, QueueDriver } from '../driver.ts';
+import { dueBefore, jobRecord, type MemoryJob, memoryJob, runsBefore } from './memory-job.ts';
+import { uniqueKeys } from './memory-keys.ts';
+import { MemoryQueue, type MemoryQueueHost } from './memory-queue.ts';
+import { memorySchedules } from './memory-schedules.ts';
+
+/** How the memory driver is made. */
+export interface MemoryDriverOptions {
+  /** @default the machine's clock */
+  clock?: Clock;
+  /** @default the process's logger */
+  log?: Logger;
+  keep: KeepPolicy;
+  /** Say once when jobs wait for this many milliseconds and no worker runs; `undefined` for never. */
+  warnAfter?: number | undefined;
+  /** Called when the outcome of a run is written. */
+  onSettled?: (id: string, outcome: Outcome) => void;
+}
+
+/** The memory driver, with what a fake asks beside. */
+export interface MemoryDriver extends QueueDriver {
+  /** When the next delayed job or tick is due; infinity when nothing is. */
+  nextDue(): number;
+}
+
+const newestFirst = (a: MemoryJob, b: MemoryJob): number =>
+  (b.finishedAt ?? 0) - (a.finishedAt ?? 0) || b.seq - a.seq;
+const ORDERS: Record<JobState, (a: MemoryJob, b: MemoryJob) => number> = {
+  waiting: (a, b) => (runsBefore(a, b) ? -1 : 1),
+  delayed: (a, b) => (dueBefore(a, b) ? -1 : 1),
+  active: (a, b) => (a.startedAt ?? 0) - (b.startedAt ?? 0) || a.seq - b.seq,
+  completed: newestFirst,
+  dead: newestFirst,
+};
+
+function jobsIn(queue: MemoryQueue, state: JobState): MemoryJob[] {
+  queue.expire();
+  if (state === 'waiting') return [...queue.ready.items];
+  if (state === 'delayed') return [...queue.later.items];
+  return [...queue[state].values()];
+}
+
+/** Keeps jobs in this process. Gone when the process ends. */
+export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
+  const { clock = systemClock, log = logger, keep, warnAfter } = options;
+  const queues = new Map<string, MemoryQueue>();
+  const jobs = new Map<string, MemoryJob>();
+  const keys = uniqueKeys(clock);
+  let seq = 0;
+  let cancelWarning: (() => void) | undefined;
+
+  const warnUnserved = (queue: MemoryQueue): void => {
+    if (warnAfter === undefined) return;
+    cancelWarning ??= clock.after(warnAfter, () => {
+      if (queue.ready.size > 0 && !queue.served && !queue.paused)
+        log.warn(
+          { queue: queue.name, waiting: queue.ready.size },
+          `jobs wait in the queue "${queue.name}" and no worker of this process serves it: call startWorker()`,
+        );
+      else cancelWarning = undefined;
+    });
+  };
+  const host: MemoryQueueHost = {
+    ...{ clock, log, keep },
+    ended: (job) => keys.release(job.given),
+    forgotten: (job) => jobs.delete(job.given.id),
+    settled: (job, outcome) => options.onSettled?.(job.given.id, outcome),
+    unserved: warnUnserved,
+  };
+  const queueOf = (name: string): MemoryQueue => {
+    const queue = queues.get(name) ?? new MemoryQueue(name, host);
+    queues.set(name, queue);
+    return queue;
+  };
+  const addOne = (given: NewJob, tick?: number): Added => {
+    if (jobs.has(given.id)) return { id: given.id, status: 'duplicate' };
+    const holder = keys.holder(given);
+    const former = holder === undefined ? undefined : jobs.get(holder);
+    const gives = given.unique?.replace && (former?.state === 'waiting' || former?.state === 'delayed');
+    if (holder !== undefined && !gives) return { id: holder, status: 'duplicate' };
+    if (former) forget(former);
+    const job = memoryJob(given, seq++, clock.now(), tick);
+    jobs.set(given.id, job);
+    keys.take(given);
+    queueOf(given.queue).place(job);
+    return { id: given.id, status: former ? 'replaced' : 'enqueued' };
+  };
+  /** Takes a job out that waits or is delayed. */
+  const forget = (job: MemoryJob): void => {
+    queueOf(job.given.queue).take(job);
+    jobs.delete(job.given.id);
+  };
+  const schedules = memorySchedules(
+    clock,
+    (job, tick) => void addOne(job, tick),
+    (id) => !['completed', 'dead', undefined].includes(jobs.get(id)?.state),
+  );
+  /** Runs `act` for those ids that are dead jobs, and counts them. */
+  const eachDead = (ids: readonly string[], act: (job: MemoryJob, queue: MemoryQueue) => void): number =>
+    ids.filter((id) => {
+      const job = jobs.get(id);
+      if (job?.state !== 'dead') return false;
+      const queue = queueOf(job.given.queue);
+      queue.dead.delete(id);
+      act(job, queue);
+      return true;
+    }).length;
+
+  return {
+    name: 'memory',
+    ready: async () => undefined,
+    add: async (list) => list.map((job) => addOne(job)),
+    consume: (queue, concurrency, process) => queueOf(queue).consume(concurrency, process),
+    async progress(_queue, id, value) {
+      const job = jobs.get(id);
+      if (job?.state === 'active') job.progress = value;
+    },
+    async cancel(id) {
+      const job = jobs.get(id);
+      if (job?.state === 'active') {
+        queueOf(job.given.queue).abort(job);
+        return 'signalled';
+      }
+      if (job?.state !== 'waiting' && job?.state !== 'delayed') return 'unknown';
+      forget(job);
+      keys.release(job.given);
+      return 'removed';
+    },
+    async find(id) {
+      const job = jobs.get(id);
+      return job && jobRecord(job);
+    },
+    async list({ state, queue, name, offset = 0, limit }) {
+      const from = queue === undefined ? [...queues.values()] : [queueOf(queue)];
+      const found = from
+        .flatMap((each) => jobsIn(each, state))
+        .filter((job) => !name || job.given.name === name);
+      return found
+        .sort(ORDERS[state])
+        .slice(offset, offset + limit)
+        .map(jobRecord);
+    },
+    retry: async (ids) =>
+      eachDead(ids, (job, queue) => {
+        job.attemptsMade = 0;
+        job.runAt = clock.now();
+        delete job.finishedAt;
+        queue.place(job);
+      }),
+    discard: async (ids) => eachDead(ids, (job) => jobs.delete(job.given.id)),
+    stats: async () => [...queues.values()].map((queue) => queue.counts()),
+    async pause(queue) {
+      queueOf(queue).paused = true;
+    },
+    async resume(queue) {
+      queueOf(queue).paused = false;
+      queueOf(queue).pump();
+    },
+    schedule: async (schedule) => schedules.set(schedule),
+    schedules: async () => schedules.list(),
+    unschedule: async (name) => schedules.delete(name),
+    nextDue: () =>
+      Math.min(
+        schedules.next(),
+        ...[...queues.values()].map((queue) => queue.later.peek()?.runAt ?? Number.POSITIVE_INFINITY),
+      ),
+    async close() {
+      cancelWarning?.();
+      schedules.close();
+      keys.close();
+      for (const queue of queues.values()) queue.close();
+      queues.clear();
+      jobs.clear();
+    },
+  };
+}

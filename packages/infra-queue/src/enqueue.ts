@@ -1,0 +1,102 @@
+import { randomUUID } from 'node:crypto';
+import {
+  type Clock,
+  type Duration,
+  inject,
+  type Schema,
+  type SchemaInput,
+  toMs,
+} from '@vibeonrails/infra-core';
+import { ID_FORM, isDuration, isJobId } from './checks.ts';
+import type { Added, NewJob, Priority, UniqueKey } from './driver.ts';
+import { QueueOptionError } from './errors.ts';
+import {
+  isUnique,
+  type Job,
+  PRIORITIES,
+  PRIORITY_FORM,
+  UNIQUE_FORM,
+  type Unique,
+  type UniqueOptions,
+  uniqueOptions,
+} from './job.ts';
+import { packPayload } from './payload.ts';
+
+/** How one job is enqueued. */
+export interface EnqueueOptions<Payload = unknown> {
+  /** Run it no sooner than this from now. */
+  delay?: Duration;
+  /** Run it no sooner than this; a time in the past is now. Not together with `delay`. */
+  at?: Date;
+  /** @default the job's */
+  priority?: Priority;
+  /** Takes the place of the job's own `unique`. */
+  unique?: Unique<Payload>;
+  /** An id of your own. While a job of this id is known, in whatever state, a second one is a duplicate. @default a random one */
+  id?: string;
+}
+
+/** How many jobs are enqueued at once. */
+export type EnqueueManyOptions = Pick<EnqueueOptions, 'delay' | 'at' | 'priority'>;
+
+/**
+ * What became of a job. `duplicate`: there is one already, under the returned id. `replaced`: it took the place of one
+ * that waited under the same unique key.
+ */
+export type Enqueued = Added;
+
+/** What became of one of many: see {@link Enqueued}; `failed` with what would have been thrown for it alone. */
+export type EnqueueOutcome = Enqueued | { readonly status: 'failed'; readonly error: Error };
+
+/** A job ready for the driver, its payload and options checked. */
+export async function prepareJob<S extends Schema>(
+  job: Job<S>,
+  payload: SchemaInput<S>,
+  options: EnqueueOptions<SchemaInput<S>>,
+  clock: Clock,
+): Promise<NewJob> {
+  checkOptions(options);
+  const text = await packPayload(job, payload);
+  const unique = options.unique === undefined ? job.unique : uniqueOptions(options.unique);
+  return {
+    id: options.id ?? randomUUID(),
+    name: job.name,
+    queue: job.queue,
+    payload: text,
+    meta: carrier(),
+    priority: options.priority ?? job.priority,
+    attempts: job.retries + 1,
+    delay: options.at ? Math.max(0, options.at.getTime() - clock.now()) : toMs(options.delay ?? 0),
+    ...(unique ? { unique: uniqueKey(job, payload, unique) } : {}),
+  };
+}
+
+const carrier = (): Record<string, string> => inject({}) as Record<string, string>;
+
+function uniqueKey<P>({ name }: { name: string }, payload: P, unique: UniqueOptions<P>): UniqueKey {
+  const { key, for: window, onConflict } = unique;
+  const text = typeof key === 'function' ? key(payload) : key;
+  if (typeof text !== 'string' || text === '')
+    throw new QueueOptionError(
+      `enqueue("${name}")`,
+      'unique',
+      'a function that returns a text with something in it',
+    );
+  return {
+    key: `${name}:${text}`,
+    ...(window === undefined ? {} : { ttl: toMs(window) }),
+    replace: onConflict === 'replace',
+  };
+}
+
+function checkOptions<P>({ delay, at, priority, unique, id }: EnqueueOptions<P>): void {
+  const must = (holds: boolean, option: string, form: string): void => {
+    if (!holds) throw new QueueOptionError('enqueue()', option, form);
+  };
+  must(delay === undefined || isDuration(delay), 'delay', "a duration such as '5m'");
+  must(at === undefined || (at instanceof Date && !Number.isNaN(at.getTime())), 'at', 'a valid Date');
+  must(at === undefined || delay === undefined, 'at', 'given without `delay`, or the other way round');
+  must(priority === undefined || PRIORITIES.includes(priority), 'priority', PRIORITY_FORM);
+  must(unique === undefined || isUnique(unique), 'unique', UNIQUE_FORM);
+  must(id === undefined || isJobId(id), 'id', ID_FORM);
+}

@@ -1,0 +1,61 @@
+export type { Backoff, BackoffOptions } from './backoff.ts';
+export type { QueueDriverName } from './config.ts';
+export { type Cron, type CronContext, type CronDefinition, defineCron } from './cron.ts';
+export {
+  cancelJob,
+  configureQueue,
+  crons,
+  enqueue,
+  enqueueMany,
+  queue,
+  queueHealthCheck,
+  startWorker,
+} from './default.ts';
+export type {
+  Added,
+  CancelResult,
+  Consumer,
+  DriverJob,
+  Failure,
+  JobRecord,
+  JobState,
+  KeepPolicy,
+  ListQuery,
+  NewJob,
+  Outcome,
+  Priority,
+  Process,
+  QueueCounts,
+  QueueDriver,
+  Retention,
+  Schedule,
+  ScheduleRecord,
+  UniqueKey,
+} from './driver.ts';
+export type { Enqueued, EnqueueManyOptions, EnqueueOptions, EnqueueOutcome } from './enqueue.ts';
+export {
+  DefinitionError,
+  DuplicateNameError,
+  JobCancelledError,
+  JobTimeoutError,
+  PayloadError,
+  type PayloadIssue,
+  PayloadSizeError,
+  QueueClosedError,
+  QueueOptionError,
+  UnrecoverableError,
+  WorkerStoppingError,
+} from './errors.ts';
+export type { CronView, DeadFilter, Inspection, JobFilter, JobView, QueueStats } from './inspection.ts';
+export {
+  type DeadContext,
+  defineJob,
+  type Job,
+  type JobContext,
+  type JobDefinition,
+  type JobOptions,
+  type Unique,
+  type UniqueOptions,
+} from './job.ts';
+export { createQueue, type KeepOptions, type Queue, type QueueOptions } from './queue.ts';
+export type { StopReport, Worker, WorkerOptions } from './worker.ts';

@@ -1,0 +1,182 @@
+import {
+  type Duration,
+  isSchema,
+  type Logger,
+  type Schema,
+  type SchemaInput,
+  type SchemaOutput,
+  toMs,
+} from '@vibeonrails/infra-core';
+import { type Backoff, backoffProblem } from './backoff.ts';
+import { broken, CRON_QUEUE, commonRules, isDuration, isQueueName, QUEUE_FORM } from './checks.ts';
+import type { Priority } from './driver.ts';
+import { DefinitionError } from './errors.ts';
+import { register } from './registry.ts';
+
+/** What a handler is told beside its payload, and what it can say. */
+export interface JobContext {
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+  /** 1 for the first. */
+  readonly attempt: number;
+  /** True when a failure now leaves the job dead. */
+  readonly lastAttempt: boolean;
+  /** Aborts at the timeout, when the job is cancelled, and when the worker stops. Pass it to whatever you await. */
+  readonly signal: AbortSignal;
+  /** When the timeout strikes; absent without one. */
+  readonly deadline?: Date;
+  /** A logger that names the job on every line. */
+  readonly log: Logger;
+  /** Notes how far it is, 0 to 100, for who lists jobs. */
+  progress(percent: number): Promise<void>;
+  /** Ends this run; the job runs again after `delay`. It costs no attempt. */
+  snooze(delay: Duration): never;
+  /** Ends the job for good without failing: it need not run any more. */
+  discard(reason: string): never;
+}
+
+/** Keeps a second job of the same key from waiting beside the first. */
+export interface UniqueOptions<Payload = unknown> {
+  /** The key, within the job's name; a function gets the payload as enqueued. */
+  key: string | ((payload: Payload) => string);
+  /** Hold the key for this long, also when the job has finished by then. @default until it has completed or is dead */
+  for?: Duration;
+  /** `skip` drops the newcomer; `replace` puts it in the place of the one that waits. One that runs is never replaced. @default 'skip' */
+  onConflict?: 'skip' | 'replace';
+}
+
+/** The key of a job that must not wait twice: a text, a function of the payload, or {@link UniqueOptions}. */
+export type Unique<Payload = unknown> = string | ((payload: Payload) => string) | UniqueOptions<Payload>;
+
+/** How a job is run. */
+export interface JobOptions<Payload = unknown> {
+  /** How often a failed job is tried again: it has `retries + 1` attempts. @default 3 */
+  retries?: number;
+  /** The wait between attempts. @default 'exponential': 1 s, doubled each time, at most 10 minutes, half of it left to chance */
+  backoff?: Backoff;
+  /** Time for one attempt, after which `ctx.signal` aborts. @default none */
+  timeout?: Duration;
+  /** @default 'default' */
+  queue?: string;
+  /** @default 'normal' */
+  priority?: Priority;
+  unique?: Unique<Payload>;
+  /** The most a payload may take as JSON. @default 65536 */
+  maxPayloadBytes?: number;
+  /**
+   * Called when the job is dead: it used up its attempts, or could not be run at all. The payload is as it was enqueued.
+   * At least once, like the job itself. What it throws is logged.
+   */
+  onDead?(error: Error, payload: Payload, ctx: DeadContext): unknown;
+}
+
+/** What {@link JobOptions.onDead} is told. */
+export type DeadContext = Pick<JobContext, 'id' | 'name' | 'queue' | 'attempt' | 'log'>;
+
+/** A job as it is defined. */
+export interface JobDefinition<S extends Schema> {
+  /** The name it is stored under: code that runs it later finds it by this name. */
+  name: string;
+  /** Any Standard Schema. A payload is checked against it when it is enqueued and parsed by it when it runs. */
+  schema: S;
+  /** Does the work. It may run more than once for one job: make it idempotent. */
+  handler(payload: SchemaOutput<S>, ctx: JobContext): unknown;
+  options?: JobOptions<SchemaInput<S>>;
+  /** Take the place of a job of the same name, for code that is loaded again. @default false */
+  replace?: boolean;
+}
+
+/** A defined job, with every default filled in. */
+export interface Job<S extends Schema = Schema> {
+  readonly name: string;
+  readonly schema: S;
+  readonly queue: string;
+  readonly retries: number;
+  readonly backoff: Backoff;
+  /** Milliseconds. */
+  readonly timeout: number | undefined;
+  readonly priority: Priority;
+  readonly unique: UniqueOptions<SchemaInput<S>> | undefined;
+  readonly maxPayloadBytes: number;
+  handler(payload: SchemaOutput<S>, ctx: JobContext): unknown;
+  onDead?(error: Error, payload: SchemaInput<S>, ctx: DeadContext): unknown;
+}
+
+/** The priorities there are. */
+export const PRIORITIES: readonly Priority[] = ['high', 'normal', 'low'];
+/** The expected form of a priority. */
+export const PRIORITY_FORM = 'high, normal or low';
+
+/**
+ * Defines a job. Nothing runs until a worker is started.
+ *
+ * ```ts
+ * const sendEmail = defineJob({
+ *   name: 'send-email',
+ *   schema: z.object({ to: z.string().email(), template: z.string() }),
+ *   handler: async ({ to, template }, ctx) => { … },
+ *   options: { retries: 3, backoff: 'exponential' },
+ * });
+ * ```
+ *
+ * @throws {@link DefinitionError} `E_QUEUE_JOB` naming every problem; `E_QUEUE_DUPLICATE` for a name that is taken.
+ */
+export function defineJob<S extends Schema>(definition: JobDefinition<S>): Job<S> {
+  const { name, schema, handler, options = {} } = definition;
+  const problems = problemsOf(definition);
+  if (problems.length > 0) throw new DefinitionError('job', name, problems);
+  const { onDead } = options;
+  const job: Job<S> = Object.freeze({
+    name,
+    schema,
+    handler: handler.bind(definition),
+    queue: options.queue ?? 'default',
+    retries: options.retries ?? 3,
+    backoff: options.backoff ?? 'exponential',
+    timeout: options.timeout === undefined ? undefined : toMs(options.timeout),
+    priority: options.priority ?? 'normal',
+    unique: options.unique === undefined ? undefined : uniqueOptions(options.unique),
+    maxPayloadBytes: options.maxPayloadBytes ?? 64 * 1024,
+    ...(onDead ? { onDead: onDead.bind(options) } : {}),
+  });
+  register('job', job as unknown as Job, definition.replace);
+  return job;
+}
+
+function problemsOf<S extends Schema>({ name, schema, handler, options = {} }: JobDefinition<S>): string[] {
+  const { retries = 3, backoff = 'exponential', timeout, queue = 'default', priority = 'normal' } = options;
+  const { unique, maxPayloadBytes = 1 } = options;
+  const wrongBackoff = backoffProblem(backoff);
+  return broken([
+    ...commonRules({ name, handler, retries, timeout }),
+    [isSchema(schema), '`schema` must follow the Standard Schema interface, as zod, valibot and arktype do'],
+    [wrongBackoff === undefined, wrongBackoff ?? ''],
+    [isQueueName(queue), `\`queue\` must be ${QUEUE_FORM}`],
+    [queue !== CRON_QUEUE, `\`queue\` must not be "${CRON_QUEUE}", which is kept for crons`],
+    [PRIORITIES.includes(priority), `\`priority\` must be ${PRIORITY_FORM}`],
+    [unique === undefined || isUnique(unique), `\`unique\` must be ${UNIQUE_FORM}`],
+    [
+      Number.isInteger(maxPayloadBytes) && maxPayloadBytes > 0,
+      '`maxPayloadBytes` must be a whole number over 0',
+    ],
+  ]);
+}
+
+/** The expected form of a {@link Unique}. */
+export const UNIQUE_FORM = 'a text, a function, or { key, for, onConflict }';
+
+/** True for a {@link Unique}. */
+export function isUnique<P>(unique: Unique<P>): boolean {
+  const { key, for: window, onConflict = 'skip' } = uniqueOptions(unique);
+  return (
+    (typeof key === 'function' || (typeof key === 'string' && key !== '')) &&
+    (window === undefined || (isDuration(window) && toMs(window) > 0)) &&
+    (onConflict === 'skip' || onConflict === 'replace')
+  );
+}
+
+/** A {@link Unique} in its long form. */
+export function uniqueOptions<P>(unique: Unique<P>): UniqueOptions<P> {
+  return typeof unique === 'object' && unique !== null ? unique : { key: unique };
+}

@@ -1,0 +1,137 @@
+import { isInfraError, type Schema, type SchemaIssue, type SchemaOutput } from '@vibeonrails/infra-core';
+import type { Failure } from './driver.ts';
+import { PayloadError, type PayloadIssue, PayloadSizeError } from './errors.ts';
+
+/** What a payload is checked by. */
+export interface PayloadRules {
+  readonly name: string;
+  readonly schema: Schema;
+  readonly maxPayloadBytes: number;
+}
+
+const MAX_DEPTH = 100;
+const MAX_ISSUES = 50;
+
+/**
+ * The JSON text of a payload, in the form it was given: a schema's transforms happen when it runs, and only then.
+ *
+ * @throws {@link PayloadError} `E_QUEUE_PAYLOAD` when JSON would change it or the schema refuses it.
+ * @throws {@link PayloadSizeError} `E_QUEUE_PAYLOAD_SIZE` when it is too large.
+ */
+export async function packPayload(rules: PayloadRules, payload: unknown): Promise<string> {
+  const issues: PayloadIssue[] = [];
+  const copy = toJson(payload, { path: [], above: [], issues });
+  const text = copy === undefined ? 'null' : JSON.stringify(copy);
+  const bytes = Buffer.byteLength(text);
+  if (bytes > rules.maxPayloadBytes) throw new PayloadSizeError(rules.name, bytes, rules.maxPayloadBytes);
+  const refused = copy === undefined ? [] : await refusals(rules.schema, JSON.parse(text));
+  // What JSON would change is missing from the copy: the schema's words about the same place would only confuse.
+  const told = (path: string): boolean =>
+    issues.some((issue) => issue.path === '' || path === issue.path || path.startsWith(`${issue.path}.`));
+  const all = [...issues, ...refused.filter((issue) => !told(issue.path))];
+  if (all.length > 0) throw new PayloadError(rules.name, all.slice(0, MAX_ISSUES));
+  return text;
+}
+
+/** The value a handler gets: the stored payload, parsed by the schema. @throws {@link PayloadError} `E_QUEUE_PAYLOAD` when it is refused. */
+export async function unpackPayload<S extends Schema>(
+  rules: PayloadRules & { readonly schema: S },
+  text: string,
+): Promise<SchemaOutput<S>> {
+  const result = await rules.schema['~standard'].validate(JSON.parse(text));
+  if (result.issues) throw new PayloadError(rules.name, result.issues.slice(0, MAX_ISSUES).map(toIssue));
+  return result.value as SchemaOutput<S>;
+}
+
+async function refusals(schema: Schema, value: unknown): Promise<PayloadIssue[]> {
+  const result = await schema['~standard'].validate(value);
+  return (result.issues ?? []).map(toIssue);
+}
+
+function toIssue({ path = [], message }: SchemaIssue): PayloadIssue {
+  return { path: path.map((step) => String(typeof step === 'object' ? step.key : step)).join('.'), message };
+}
+
+/** Where a walk over a payload is, and what it has found. */
+interface Walk {
+  readonly path: string[];
+  readonly above: object[];
+  readonly issues: PayloadIssue[];
+}
+
+/** A copy of a value in what JSON keeps as it is; each part that it would change is left out and added to the issues. */
+function toJson(value: unknown, walk: Walk): unknown {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return value;
+    case 'number':
+      return Number.isFinite(value) ? value : refuse(walk, `${value}, which JSON would change to null`);
+    case 'undefined':
+      return refuse(walk, 'undefined, which JSON would drop: leave the field out or use null');
+    case 'object':
+      return value === null ? null : copyObject(value, walk);
+    default:
+      return refuse(walk, `a ${typeof value}, which JSON cannot carry`);
+  }
+}
+
+function refuse({ path, issues }: Walk, message: string): undefined {
+  issues.push({ path: path.join('.'), message });
+}
+
+function copyObject(value: object, walk: Walk): unknown {
+  const { path, above } = walk;
+  if (above.includes(value)) return refuse(walk, 'a value that contains itself');
+  if (above.length >= MAX_DEPTH) return refuse(walk, `nested more than ${MAX_DEPTH} levels deep`);
+  const isArray = Array.isArray(value);
+  const kind = isArray ? undefined : kindOf(value);
+  if (kind) return refuse(walk, `${kind}, which JSON would change`);
+  const copy: Record<string, unknown> | unknown[] = isArray ? [] : {};
+  above.push(value);
+  for (const key of isArray ? value.keys() : Object.keys(value)) {
+    path.push(String(key));
+    // A later merge of such a key would change the prototype of what it is merged into.
+    if (key === '__proto__') refuse(walk, 'a key that is not allowed');
+    else (copy as Record<string, unknown>)[key] = toJson((value as Record<string, unknown>)[key], walk);
+    path.pop();
+  }
+  above.pop();
+  return copy;
+}
+
+/** The name of an object that is more than its own fields; `undefined` for a plain one. */
+function kindOf(value: object): string | undefined {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  const plain = prototype === null || prototype === Object.prototype || isForeignPlain(prototype as object);
+  if (plain && !('toJSON' in value) && Object.getOwnPropertySymbols(value).length === 0) return undefined;
+  const name = plain ? 'an object with symbols or toJSON()' : value.constructor?.name;
+  return plain ? (name as string) : `a ${name || 'class'} object`;
+}
+
+/** A plain object of another realm, such as a `vm` context. */
+const isForeignPlain = (prototype: object): boolean =>
+  Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf');
+
+const STACK_LINES = 20;
+const MESSAGE_CHARS = 4000;
+
+/** An error as it is kept with a job: bounded, and plain data. */
+export function failureOf(error: Error): Failure {
+  const { issues } = error as { issues?: Failure['issues'] };
+  return {
+    name: error.name,
+    message: error.message.slice(0, MESSAGE_CHARS),
+    ...(isInfraError(error) ? { code: error.code } : {}),
+    ...(error.stack
+      ? {
+          stack: error.stack
+            .split('\n')
+            .slice(0, STACK_LINES)
+            .join('\n')
+            .slice(0, 2 * MESSAGE_CHARS),
+        }
+      : {}),
+    ...(isInfraError(error, 'E_QUEUE_PAYLOAD') && issues ? { issues } : {}),
+  };
+}

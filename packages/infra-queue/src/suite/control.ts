@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { done, gate, newJob, type Test } from './bench.ts';
+
+/** Cancelling, pausing, stopping, progress. */
+export function control(test: Test): void {
+  test('cancels a job before it runs', async ({ driver }) => {
+    await driver.add([newJob({ id: 'a' }), newJob({ id: 'b', delay: 60_000 })]);
+    assert.equal(await driver.cancel('a'), 'removed');
+    assert.equal(await driver.cancel('b'), 'removed');
+    assert.equal(await driver.cancel('a'), 'unknown');
+    assert.equal(await driver.find('a'), undefined);
+  });
+  test('tells a running job that it is cancelled', async ({ driver, serve, until }) => {
+    let reason: unknown;
+    await driver.add([newJob({ id: 'a' })]);
+    serve(async (_job, signal) => {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      reason = signal.reason;
+      return { type: 'discarded', reason: 'cancelled' };
+    });
+    await until(async () => (await driver.find('a'))?.state === 'active', 'it runs');
+    assert.equal(await driver.cancel('a'), 'signalled');
+    await until(async () => (await driver.find('a'))?.state === 'completed', 'it ends');
+    assert.equal((reason as { code?: string }).code, 'E_QUEUE_CANCELLED');
+    assert.equal(await driver.cancel('a'), 'unknown');
+  });
+  test('hands out nothing of a paused queue until it is resumed', async ({ driver, serve, pass, until }) => {
+    const seen: string[] = [];
+    serve(async ({ id }) => {
+      seen.push(id);
+      return done;
+    });
+    await driver.pause('default');
+    await driver.add([newJob({ id: 'a' }), newJob({ id: 'b', delay: 50 })]);
+    await pass(100);
+    assert.deepEqual(seen, []);
+    assert.equal((await driver.stats()).find(({ queue }) => queue === 'default')?.paused, true);
+    await driver.resume('default');
+    await until(() => seen.length === 2, 'both run');
+  });
+  test('hands out no more after a stop, and still takes the outcomes of those that run', async (bench) => {
+    const { driver, serve, pass, until } = bench;
+    const running = gate();
+    const seen: string[] = [];
+    await driver.add([newJob({ id: 'a' }), newJob({ id: 'b' })]);
+    const consumer = serve(async ({ id }) => {
+      seen.push(id);
+      await running.opened;
+      return done;
+    }, 1);
+    await until(() => seen.length === 1, 'the first runs');
+    await consumer.stop();
+    let closed = false;
+    const closing = consumer.close().then(() => {
+      closed = true;
+    });
+    await pass(20);
+    assert.equal(closed, false);
+    running.open();
+    await closing;
+    assert.equal((await driver.find('a'))?.state, 'completed');
+    assert.equal((await driver.find('b'))?.state, 'waiting');
+    assert.deepEqual(seen, ['a']);
+  });
+  test('notes progress of an active job', async ({ driver, serve, until }) => {
+    const running = gate();
+    await driver.add([newJob({ id: 'a' })]);
+    serve(async ({ queue, id }) => {
+      await driver.progress(queue, id, 40);
+      await running.opened;
+      return done;
+    });
+    await until(async () => (await driver.find('a'))?.progress === 40, 'progress is seen');
+    running.open();
+    await driver.progress('default', 'none', 10);
+  });
+}

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import type { Schedule } from '../driver.ts';
+import { done, gate, type Test } from './bench.ts';
+
+/** When ticks make jobs. */
+export function scheduling(test: Test): void {
+  const everySecond: Schedule = {
+    name: 'tick',
+    queue: 'cron',
+    pattern: '* * * * * *',
+    timezone: 'UTC',
+    overlap: 'skip',
+    attempts: 1,
+  };
+  test('makes one job at each tick, however often the schedule is stored', async ({
+    driver,
+    serve,
+    until,
+  }) => {
+    const ticks: number[] = [];
+    serve(
+      async ({ name, tick }) => {
+        assert.equal(name, 'tick');
+        ticks.push(tick ?? 0);
+        await driver.schedule(everySecond);
+        return done;
+      },
+      10,
+      'cron',
+    );
+    await Promise.all([driver.schedule(everySecond), driver.schedule(everySecond)]);
+    const [stored] = await driver.schedules();
+    await until(() => ticks.length >= 3, 'three ticks');
+    const first = stored?.next ?? 0;
+    assert.deepEqual(ticks.slice(0, 3), [first, first + 1000, first + 2000]);
+  });
+  test('skips a tick while an earlier one runs, and none when told to allow it', async ({
+    driver,
+    serve,
+    pass,
+    until,
+  }) => {
+    const running = gate();
+    const seen: string[] = [];
+    serve(
+      async ({ name }) => {
+        seen.push(name);
+        await running.opened;
+        return done;
+      },
+      10,
+      'cron',
+    );
+    await driver.schedule(everySecond);
+    await driver.schedule({ ...everySecond, name: 'both', overlap: 'allow' });
+    await pass(3500);
+    await until(() => seen.length >= 3, 'ticks');
+    running.open();
+    assert.equal(seen.filter((name) => name === 'tick').length, 1);
+    assert.ok(seen.filter((name) => name === 'both').length >= 2);
+  });
+  test('follows a schedule that changes, and forgets one that is removed', async ({
+    driver,
+    serve,
+    pass,
+  }) => {
+    let ran = 0;
+    serve(
+      async () => {
+        ran += 1;
+        return done;
+      },
+      1,
+      'cron',
+    );
+    await driver.schedule(everySecond);
+    const yearly: Schedule = { ...everySecond, pattern: '0 0 1 1 *', timezone: 'Europe/Paris' };
+    await driver.schedule(yearly);
+    const [{ next, ...stored } = { next: 0 }] = await driver.schedules();
+    assert.deepEqual(stored, yearly);
+    assert.match(new Date(next).toISOString(), /-12-31T23:00:00.000Z$/);
+    await pass(1500);
+    assert.equal(ran, 0);
+    assert.equal(await driver.unschedule('tick'), true);
+    assert.equal(await driver.unschedule('tick'), false);
+    assert.deepEqual(await driver.schedules(), []);
+  });
+}

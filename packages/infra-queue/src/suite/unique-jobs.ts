@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { done, gate, newJob, type Test } from './bench.ts';
+
+/** How long a key is held, and who gives way. */
+export function uniqueJobs(test: Test): void {
+  const unique = { key: 'k', replace: false };
+  test('drops a second job of a key until the first has ended', async ({ driver, serve, until }) => {
+    const running = gate();
+    await driver.add([newJob({ id: 'a', unique })]);
+    assert.deepEqual(await driver.add([newJob({ unique })]), [{ id: 'a', status: 'duplicate' }]);
+    serve(async () => {
+      await running.opened;
+      return done;
+    });
+    await until(async () => (await driver.find('a'))?.state === 'active', 'it runs');
+    assert.deepEqual(await driver.add([newJob({ unique })]), [{ id: 'a', status: 'duplicate' }]);
+    running.open();
+    await until(async () => (await driver.find('a'))?.state === 'completed', 'it completes');
+    assert.equal((await driver.add([newJob({ unique })]))[0]?.status, 'enqueued');
+  });
+  test('frees the key of a job that is dead or cancelled', async ({ driver, serve, until }) => {
+    await driver.add([newJob({ id: 'a', unique, delay: 60_000 })]);
+    await driver.cancel('a');
+    assert.equal((await driver.add([newJob({ id: 'b', unique })]))[0]?.status, 'enqueued');
+    serve(async () => ({ type: 'dead', error: new Error('x') }));
+    await until(async () => (await driver.find('b'))?.state === 'dead', 'it dies');
+    assert.equal((await driver.add([newJob({ unique })]))[0]?.status, 'enqueued');
+  });
+  test('puts a job in the place of one that waits, when asked, and of none that runs', async ({
+    driver,
+    serve,
+    until,
+  }) => {
+    const replace = { key: 'k', replace: true };
+    const running = gate();
+    const seen: string[] = [];
+    await driver.add([newJob({ id: 'a', unique: replace, delay: 60_000 })]);
+    assert.deepEqual(await driver.add([newJob({ id: 'b', unique: replace })]), [
+      { id: 'b', status: 'replaced' },
+    ]);
+    assert.equal(await driver.find('a'), undefined);
+    serve(async ({ id }) => {
+      seen.push(id);
+      await running.opened;
+      return done;
+    });
+    await until(() => seen.length === 1, 'it runs');
+    assert.deepEqual(await driver.add([newJob({ unique: replace })]), [{ id: 'b', status: 'duplicate' }]);
+    running.open();
+    assert.deepEqual(seen, ['b']);
+  });
+  test('holds a key for its window, also when the job has completed', async ({
+    driver,
+    serve,
+    pass,
+    until,
+  }) => {
+    const window = { key: 'k', ttl: 1000, replace: false };
+    await driver.add([newJob({ id: 'a', unique: window })]);
+    serve(async () => done);
+    await until(async () => (await driver.find('a'))?.state === 'completed', 'it completes');
+    assert.deepEqual(await driver.add([newJob({ unique: window })]), [{ id: 'a', status: 'duplicate' }]);
+    await pass(1050);
+    assert.equal((await driver.add([newJob({ unique: window })]))[0]?.status, 'enqueued');
+  });
+}

@@ -1,0 +1,9 @@
+export { type DriverUnderTest, queueDriverSuite, type SuiteRunner } from './driver-suite.ts';
+export {
+  type EnqueuedJob,
+  type FakeQueue,
+  type FakeQueueOptions,
+  fakeQueue,
+  type PartialPayload,
+  type RunReport,
+} from './fake.ts';

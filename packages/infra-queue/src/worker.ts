@@ -1,0 +1,201 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { type Duration, installSignalHandlers, onShutdown, toMs } from '@vibeonrails/infra-core';
+import { type Attempt, type AttemptHost, STOPPED, startAttempt } from './attempt.ts';
+import { CRON_QUEUE, isDuration, isQueueName, QUEUE_FORM } from './checks.ts';
+import type { Consumer, DriverJob, Outcome, QueueDriver } from './driver.ts';
+import { QueueOptionError } from './errors.ts';
+import { registry } from './registry.ts';
+import { taskOf } from './task.ts';
+
+/** How a worker runs. */
+export interface WorkerOptions {
+  /** How many handlers run at once, on each queue. @default 10 */
+  concurrency?: number;
+  /** The queues it serves: names, or names with the handlers each may run at once. @default those of all defined jobs */
+  queues?: readonly string[] | Readonly<Record<string, number>>;
+  /** Whether it also schedules and runs the defined crons. @default true */
+  crons?: boolean;
+  /** How long `stop()` lets handlers finish before it aborts their signals. @default '20s' */
+  grace?: Duration;
+  /** Shut the process down in order on SIGTERM and SIGINT. For a process without `boot()`. @default false */
+  signals?: boolean;
+}
+
+/** How a worker's jobs ended when it stopped. */
+export interface StopReport {
+  /** Finished in time, well or badly. */
+  readonly drained: number;
+  /** Heeded their signal and went back to their queue; the attempt does not count. */
+  readonly released: number;
+  /** Went back to their queue while their handlers go on: these may run twice. */
+  readonly abandoned: number;
+}
+
+/** A worker that runs. The process stays alive until it stops. */
+export interface Worker {
+  /** Handlers that run now. */
+  readonly running: number;
+  /**
+   * Takes no more jobs, waits for those that run until the grace period is over, aborts their signals, and gives back
+   * those that are left. Idempotent: every call gets the same report.
+   */
+  stop(): Promise<StopReport>;
+}
+
+/** What a worker needs from its queue. */
+export interface WorkerHost extends Omit<AttemptHost, 'driver' | 'progress'> {
+  readonly driver: QueueDriver;
+  /** Whether the worker keeps the process alive. */
+  readonly keepAlive: boolean;
+  /** The worker has stopped. */
+  stopped(worker: Worker): void;
+}
+
+/** Handlers get this long to heed their signal before they are left behind. */
+const SETTLE = 1000;
+/** The longest wait before a job nobody here knows is offered again. */
+const UNKNOWN_JOB_MAX = 60_000;
+
+/** Starts a worker on a driver that is ready. */
+export async function runWorker(options: WorkerOptions, host: WorkerHost): Promise<Worker> {
+  const { concurrency, queues, crons, grace } = checked(options);
+  const { driver, clock, log } = host;
+  const running = new Set<Attempt>();
+  const consumers = new Map<string, Consumer>();
+  const tally = { drained: 0, released: 0, abandoned: 0 };
+  const abandoned = new Set<Attempt>();
+  let stopping: Promise<StopReport> | undefined;
+  let emptied: () => void = () => undefined;
+  // A job must not run in the asynchronous context of whoever enqueued it or finished the one before.
+  const inOwnContext = AsyncLocalStorage.snapshot();
+  const attemptHost: AttemptHost = {
+    ...{ driver: driver.name, clock, log, random: host.random },
+    progress: (job, percent) => driver.progress(job.queue, job.id, percent),
+  };
+
+  const process = async (job: DriverJob, signal: AbortSignal): Promise<Outcome> => {
+    const task = taskOf(job);
+    if (!task) return unknownJob(job, host);
+    const attempt = startAttempt(job, task, signal, attemptHost);
+    running.add(attempt);
+    const outcome = await attempt.outcome;
+    running.delete(attempt);
+    if (stopping)
+      tally[abandoned.has(attempt) ? 'abandoned' : outcome === STOPPED ? 'released' : 'drained'] += 1;
+    if (running.size === 0) emptied();
+    return outcome;
+  };
+  const serve = (queue: string, slots: number): void => {
+    if (stopping || consumers.has(queue)) return;
+    const consumer = driver.consume(queue, slots, (job, signal) => inOwnContext(() => process(job, signal)));
+    consumers.set(queue, consumer);
+  };
+  const serveDefined = async (): Promise<void> => {
+    if (queues) for (const [queue, slots] of queues) serve(queue, slots);
+    else for (const { queue } of registry().jobs.values()) serve(queue, concurrency);
+    if (crons) await scheduleCrons(driver, () => serve(CRON_QUEUE, concurrency));
+  };
+  const follow = (): void => {
+    serveDefined().catch((err: unknown) => log.error({ err }, 'scheduling the crons failed'));
+  };
+  /** Resolves when nothing runs, or after `ms`. */
+  const idle = (ms: number): Promise<void> =>
+    new Promise((resolve) => {
+      const cancel = clock.after(ms, resolve);
+      emptied = () => {
+        cancel();
+        resolve();
+      };
+      if (running.size === 0) emptied();
+    });
+
+  const stop = async (): Promise<StopReport> => {
+    registry().watchers.delete(follow);
+    const all = [...consumers.values()];
+    await Promise.all(all.map((consumer) => consumer.stop()));
+    await idle(grace);
+    for (const attempt of running) attempt.stop();
+    await idle(SETTLE);
+    for (const attempt of running) {
+      abandoned.add(attempt);
+      attempt.abandon();
+    }
+    await Promise.all(all.map((consumer) => consumer.close()));
+    if (tally.drained + tally.released + tally.abandoned > 0) log.info(tally, 'the worker stopped');
+    return tally;
+  };
+
+  await serveDefined();
+  registry().watchers.add(follow);
+  // Like a server that listens: a worker without work is no reason for the process to end.
+  const alive = host.keepAlive ? setInterval(() => undefined, 2 ** 30) : undefined;
+  const forgetSignals = options.signals ? installSignalHandlers() : () => undefined;
+  const worker: Worker = {
+    get running() {
+      return running.size;
+    },
+    stop() {
+      stopping ??= Promise.resolve()
+        .then(stop)
+        .finally(() => {
+          clearInterval(alive);
+          forgetSignals();
+          forgetHook();
+          host.stopped(worker);
+        });
+      return stopping;
+    },
+  };
+  const forgetHook = onShutdown('queue worker', () => worker.stop(), {
+    phase: 'drain',
+    timeout: grace + 2 * SETTLE,
+  });
+  return worker;
+}
+
+/** Stores the schedule of every defined cron, and serves their queue when there is one. */
+async function scheduleCrons(driver: QueueDriver, serveQueue: () => void): Promise<void> {
+  const crons = [...registry().crons.values()];
+  if (crons.length === 0) return;
+  serveQueue();
+  for (const { name, schedule: pattern, timezone, overlap, retries } of crons)
+    await driver.schedule({ name, queue: CRON_QUEUE, pattern, timezone, overlap, attempts: retries + 1 });
+}
+
+/** Another process, of another version, may know it: it goes back and is offered again, less and less often. */
+function unknownJob(job: DriverJob, { log }: WorkerHost): Outcome {
+  const delay = Math.min(1000 * 2 ** (job.starts - 1), UNKNOWN_JOB_MAX);
+  log.warn(
+    { job: job.name, job_id: job.id, queue: job.queue, delay },
+    `nothing called "${job.name}" is defined in this process: the job goes back to its queue`,
+  );
+  return { type: 'released', delay };
+}
+
+interface CheckedOptions {
+  readonly concurrency: number;
+  readonly queues: Map<string, number> | undefined;
+  readonly crons: boolean;
+  readonly grace: number;
+}
+
+function checked(options: WorkerOptions): CheckedOptions {
+  const { concurrency = 10, queues, crons = true, grace = '20s' } = options;
+  const must = (holds: boolean, option: string, form: string): void => {
+    if (!holds) throw new QueueOptionError('startWorker()', option, form);
+  };
+  const isCount = (value: number): boolean => Number.isInteger(value) && value > 0;
+  must(isCount(concurrency), 'concurrency', 'a whole number over 0');
+  must(isDuration(grace), 'grace', "a duration such as '20s'");
+  const pairs = isList(queues)
+    ? queues.map((queue) => [queue, concurrency] as const)
+    : Object.entries(queues ?? {});
+  for (const [queue, slots] of pairs) {
+    must(isQueueName(queue), 'queues', `made of names: ${QUEUE_FORM}`);
+    must(queue !== CRON_QUEUE, 'queues', `without "${CRON_QUEUE}": \`crons\` says whether crons run`);
+    must(isCount(slots), `queues.${queue}`, 'a whole number over 0');
+  }
+  return { concurrency, queues: queues && new Map(pairs), crons, grace: toMs(grace) };
+}
+
+const isList = (value: WorkerOptions['queues']): value is readonly string[] => Array.isArray(value);
