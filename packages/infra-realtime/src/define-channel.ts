@@ -1,0 +1,176 @@
+import { isSchema, type Schema, type SchemaOutput } from '@vibeonrails/infra-core';
+import type { SlowPolicy } from './channels.ts';
+import { RealtimeChannelNameError, RealtimeChannelRuleError } from './errors.ts';
+import { isChannelName, isEventName } from './names.ts';
+
+declare const EVENTS: unique symbol;
+
+/** A channel's name that knows which events the channel carries. */
+export type ChannelName<E> = string & { readonly [EVENTS]: E };
+
+/** The events of a {@link ChannelName}, or of a channel made with {@link channel}; any event for a plain text. */
+export type EventsOf<C> = C extends { readonly [EVENTS]: infer E }
+  ? E
+  : C extends ChannelDefinition<string, infer E>
+    ? E
+    : Record<string, unknown>;
+
+/** The parameters of a pattern: `'chat.:room'` has `room`. */
+export type ChannelParams<P extends string> = P extends `${infer Head}.${infer Tail}`
+  ? ChannelParams<Head> & ChannelParams<Tail>
+  : P extends `:${infer Name}`
+    ? { readonly [K in Name]: string }
+    : unknown;
+
+/** Who a connection belongs to, as `authenticate` said. */
+export interface Identity {
+  /** Makes the connection reachable for `toUser`, and one member in presence with the user's other connections. */
+  readonly userId?: string;
+  readonly [field: string]: unknown;
+}
+
+/** What `authorize` is told beside the channel's parameters. */
+export interface AuthorizeContext {
+  readonly identity: Identity;
+  readonly clientId: string;
+  readonly channel: string;
+}
+
+/** What `authorize` answers when it says more than yes. */
+export interface Admission {
+  /** What the other members see of this one. JSON. */
+  readonly member?: unknown;
+  /** False for a client that may listen but not publish. @default true */
+  readonly publish?: boolean;
+}
+
+/** How a channel is defined. */
+export interface ChannelOptions<P extends string, S extends Readonly<Record<string, Schema>>> {
+  /** The events it carries, each with the schema of its data (any Standard Schema). */
+  schema?: S;
+  /** The events that clients may publish. All others come from the server alone. @default none */
+  clientEvents?: readonly (keyof S & string)[];
+  /** Who may subscribe. @default everyone who is connected */
+  authorize?(
+    context: AuthorizeContext,
+    params: ChannelParams<P>,
+  ): boolean | Admission | Promise<boolean | Admission>;
+  /** True to keep a list of who is there and tell the channel who comes and goes. @default false */
+  presence?: boolean;
+  /**
+   * What to do with a client that reads too slowly: `close` it, so that it comes back and knows that it missed
+   * something, or `drop` the message, for what is stale in a second anyway. @default 'close'
+   */
+  onSlow?: SlowPolicy;
+}
+
+/** A kind of channel, made with {@link channel}. */
+export interface ChannelDefinition<P extends string, E> {
+  readonly pattern: P;
+  readonly schema: ReadonlyMap<string, Schema>;
+  readonly clientEvents: ReadonlySet<string>;
+  readonly presence: boolean;
+  readonly onSlow: SlowPolicy;
+  /** The name of one channel of this kind. @throws `E_REALTIME_CHANNEL_NAME` when a parameter cannot be part of a name. */
+  name(...params: unknown extends ChannelParams<P> ? [] : [params: ChannelParams<P>]): ChannelName<E>;
+  /** The parameters in `name`; `undefined` when it is not of this kind. */
+  match(name: string): Readonly<Record<string, string>> | undefined;
+  /** Who may subscribe. */
+  authorize(
+    context: AuthorizeContext,
+    params: Readonly<Record<string, string>>,
+  ): boolean | Admission | Promise<boolean | Admission>;
+}
+
+/** Any channel definition, as a server takes them. */
+export type AnyChannel = Omit<ChannelDefinition<string, unknown>, 'name'>;
+
+/**
+ * Defines a kind of channel: what it carries, who may subscribe and publish.
+ *
+ * ```ts
+ * const chat = channel('chat.:room', {
+ *   schema: { message: z.object({ text: z.string().max(500) }) },
+ *   clientEvents: ['message'],
+ *   authorize: ({ identity }, { room }) => isMember(identity.userId, room),
+ * });
+ * await publish(chat.name({ room: '42' }), 'message', { text: 'hello' });
+ * ```
+ *
+ * @throws {@link RealtimeChannelRuleError} `E_REALTIME_CHANNEL_RULE` when it cannot work as written.
+ */
+export function channel<
+  const P extends string,
+  const S extends Readonly<Record<string, Schema>> = Readonly<Record<string, Schema>>,
+>(
+  pattern: P,
+  options: ChannelOptions<P, S> = {},
+): ChannelDefinition<P, { -readonly [K in keyof S]: SchemaOutput<S[K]> }> {
+  const parts = readPattern(pattern);
+  const schema = readSchema(pattern, options.schema ?? {});
+  const clientEvents = new Set<string>(options.clientEvents);
+  for (const event of clientEvents)
+    if (!schema.has(event))
+      throw new RealtimeChannelRuleError(pattern, `clientEvents names "${event}", which has no schema`);
+  const { authorize, presence = false, onSlow = 'close' } = options;
+
+  return {
+    pattern,
+    schema,
+    clientEvents,
+    presence,
+    onSlow,
+    name(...[params]) {
+      const values = (params ?? {}) as Record<string, string>;
+      const name = parts.map((part) => (part.param ? values[part.text] : part.text)).join('.');
+      if (!isChannelName(name) || !matchParts(parts, name)) throw new RealtimeChannelNameError(name);
+      return name as ChannelName<never>;
+    },
+    match: (name) => matchParts(parts, name),
+    authorize: (context, params) =>
+      authorize?.(context, params as ChannelParams<P>) ?? authorize === undefined,
+  };
+}
+
+interface Part {
+  readonly param: boolean;
+  readonly text: string;
+}
+
+function readPattern(pattern: string): readonly Part[] {
+  const parts = typeof pattern === 'string' ? pattern.split('.') : [];
+  const names = new Set<string>();
+  if (!isChannelName(parts.map((part) => part.replace(/^:/, '')).join('.')))
+    throw new RealtimeChannelRuleError(pattern, 'its fixed parts make no channel name');
+  return parts.map((part) => {
+    if (!part.includes(':')) return { param: false, text: part };
+    const text = part.slice(1);
+    if (!/^:[A-Za-z]\w*$/.test(part))
+      throw new RealtimeChannelRuleError(pattern, `"${part}" is no parameter`);
+    if (names.has(text))
+      throw new RealtimeChannelRuleError(pattern, `the parameter "${text}" is there twice`);
+    names.add(text);
+    return { param: true, text };
+  });
+}
+
+function readSchema(pattern: string, given: Readonly<Record<string, Schema>>): ReadonlyMap<string, Schema> {
+  for (const [event, schema] of Object.entries(given)) {
+    if (!isEventName(event)) throw new RealtimeChannelRuleError(pattern, `"${event}" is no event name`);
+    if (!isSchema(schema))
+      throw new RealtimeChannelRuleError(pattern, `the schema of "${event}" is no Standard Schema`);
+  }
+  return new Map(Object.entries(given));
+}
+
+function matchParts(parts: readonly Part[], name: string): Readonly<Record<string, string>> | undefined {
+  const given = name.split('.');
+  if (given.length !== parts.length) return undefined;
+  const params: Record<string, string> = Object.create(null);
+  for (const [i, part] of parts.entries()) {
+    const value = given[i] ?? '';
+    if (part.param ? value === '' : value !== part.text) return undefined;
+    if (part.param) params[part.text] = value;
+  }
+  return params;
+}

@@ -1,0 +1,123 @@
+import { InfraError } from '@vibeonrails/infra-core';
+
+/** A channel's name breaks the rules. */
+export class RealtimeChannelNameError extends InfraError {
+  constructor(name: unknown) {
+    const seen = typeof name === 'string' ? JSON.stringify(name.slice(0, 60)) : typeof name;
+    super(`This is no channel name: ${seen}.`, {
+      code: 'E_REALTIME_CHANNEL_NAME',
+      help: 'Use 1 to 200 characters of A-Z a-z 0-9 . : _ - @ = + ~ /, starting with a letter or a digit.',
+    });
+  }
+}
+
+/** An event's name breaks the rules. */
+export class RealtimeEventNameError extends InfraError {
+  constructor(name: unknown) {
+    const seen = typeof name === 'string' ? JSON.stringify(name.slice(0, 60)) : typeof name;
+    super(`This is no event name: ${seen}.`, {
+      code: 'E_REALTIME_EVENT_NAME',
+      help: 'Use a text of 1 to 100 characters. Names that start with $ are kept for presence and gaps.',
+    });
+  }
+}
+
+/** A channel definition cannot work as written. */
+export class RealtimeChannelRuleError extends InfraError {
+  constructor(pattern: unknown, what: string) {
+    super(`The channel ${JSON.stringify(pattern)} cannot be defined: ${what}.`, {
+      code: 'E_REALTIME_CHANNEL_RULE',
+      help: "Write a pattern such as 'chat.:room': names divided by dots, a parameter as a whole part.",
+    });
+  }
+}
+
+/** No registered client has this id. */
+export class RealtimeClientUnknownError extends InfraError {
+  readonly clientId: string;
+
+  constructor(clientId: string) {
+    super(`There is no client "${clientId}".`, {
+      code: 'E_REALTIME_CLIENT_UNKNOWN',
+      help: 'Call registerClient() first. A client whose send() failed has been dropped already.',
+    });
+    this.clientId = clientId;
+  }
+}
+
+/** What was registered is no client, or its id is taken and `onDuplicate` is `reject`. */
+export class RealtimeClientError extends InfraError {
+  constructor(what: string) {
+    super(`Cannot register the client: ${what}.`, {
+      code: 'E_REALTIME_CLIENT',
+      help: 'Give { id, send, close }: an id of 1 to 200 characters that is not in use, and two functions.',
+    });
+  }
+}
+
+/** What should be published has no JSON form. */
+export class RealtimePayloadError extends InfraError {
+  readonly channel: string;
+
+  constructor(channel: string, event: string, cause: unknown) {
+    super(`The data of "${event}" on "${channel}" has no JSON form.`, {
+      code: 'E_REALTIME_PAYLOAD',
+      help: 'Publish plain data: no BigInt, and nothing that contains itself.',
+      cause,
+    });
+    this.channel = channel;
+  }
+}
+
+/** The broker did not do what it was asked to. */
+export class RealtimeBrokerError extends InfraError {
+  readonly channel: string;
+
+  constructor(what: string, channel: string, cause: unknown) {
+    super(`The realtime broker could not ${what} "${channel}".`, {
+      code: 'E_REALTIME_BROKER',
+      retryable: true,
+      help: 'See the cause; try again when the broker is reachable.',
+      cause,
+    });
+    this.channel = channel;
+  }
+}
+
+/** It was used after close(). */
+export class RealtimeClosedError extends InfraError {
+  constructor(what: 'hub' | 'server') {
+    super(`The realtime ${what} is closed.`, {
+      code: 'E_REALTIME_CLOSED',
+      help: 'Create another one, or close it later.',
+    });
+  }
+}
+
+/** An option of the server cannot be used. */
+export class RealtimeOptionError extends InfraError {
+  constructor(option: string, what: string, help: string) {
+    super(`The realtime server's ${option} ${what}.`, { code: 'E_REALTIME_OPTION', help });
+  }
+}
+
+/** In production a server must be told which origins may connect. */
+export class RealtimeOriginsError extends InfraError {
+  constructor() {
+    super('The realtime server does not know which origins may connect, and NODE_ENV is production.', {
+      code: 'E_REALTIME_ORIGINS',
+      help: 'Set REALTIME_ALLOWED_ORIGINS or allowedOrigins, such as https://app.example.com; "self" for the same host alone, "*" for any.',
+    });
+  }
+}
+
+/** The engine's library could not be loaded. */
+export class RealtimeEngineError extends InfraError {
+  constructor(engine: string, library: string, cause: unknown) {
+    super(`The realtime engine "${engine}" cannot load ${library}.`, {
+      code: 'E_REALTIME_ENGINE',
+      help: `Install it: pnpm add ${library}`,
+      cause,
+    });
+  }
+}

@@ -1,0 +1,69 @@
+export type { Authenticate, UpgradeSnapshot } from './admission.ts';
+export type { SlowPolicy } from './channels.ts';
+export type { DeliveryCounts, RealtimeClient, SendResult } from './clients.ts';
+export type { RealtimeDriverName, RealtimeEngineName } from './config.ts';
+export {
+  configureRealtime,
+  disconnectUser,
+  getSubscribers,
+  presence,
+  publish,
+  realtime,
+  realtimeHealthCheck,
+  registerClient,
+  subscribe,
+  toUser,
+  unregisterClient,
+  unsubscribe,
+} from './default.ts';
+export {
+  type Admission,
+  type AnyChannel,
+  type AuthorizeContext,
+  type ChannelDefinition,
+  type ChannelName,
+  type ChannelOptions,
+  type ChannelParams,
+  channel,
+  type EventsOf,
+  type Identity,
+} from './define-channel.ts';
+export type { DrainOptions } from './drain.ts';
+export type { BrokerMessage, DriverEvents, Position, PresenceMember, RealtimeDriver } from './driver.ts';
+export type {
+  EngineFactory,
+  EngineOptions,
+  EngineSocket,
+  RealtimeEngine,
+  SendOutcome,
+  SocketEvents,
+  UpgradeDecision,
+  UpgradeRequest,
+} from './engine.ts';
+export {
+  RealtimeBrokerError,
+  RealtimeChannelNameError,
+  RealtimeChannelRuleError,
+  RealtimeClientError,
+  RealtimeClientUnknownError,
+  RealtimeClosedError,
+  RealtimeEngineError,
+  RealtimeEventNameError,
+  RealtimeOptionError,
+  RealtimeOriginsError,
+  RealtimePayloadError,
+} from './errors.ts';
+export { createRealtime } from './hub.ts';
+export type { Member } from './presence.ts';
+export { CLOSE_CODES } from './protocol.ts';
+export type {
+  PublishOptions,
+  Realtime,
+  RealtimeOptions,
+  RealtimeStats,
+  RegisterOptions,
+  SubscribeOptions,
+  SubscribeResult,
+} from './realtime.ts';
+export { createRealtimeServer, type RealtimeServer, type RealtimeServerStats } from './server.ts';
+export type { RealtimeServerOptions, ServerLimitOptions } from './server-options.ts';

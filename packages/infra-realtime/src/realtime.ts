@@ -1,0 +1,94 @@
+import type { Clock, Env, ModuleInstance } from '@vibeonrails/infra-core';
+import type { SlowPolicy } from './channels.ts';
+import type { DeliveryCounts, RealtimeClient } from './clients.ts';
+import type { RealtimeDriverName } from './config.ts';
+import type { EventsOf } from './define-channel.ts';
+import type { DrainOptions } from './drain.ts';
+import type { Position, RealtimeDriver } from './driver.ts';
+import type { Member } from './presence.ts';
+
+/** How a hub is made. */
+export interface RealtimeOptions {
+  /** A broker by name, or one of your own. @default REALTIME_DRIVER, else memory */
+  driver?: RealtimeDriverName | RealtimeDriver;
+  /** @default the machine's clock */
+  clock?: Clock;
+  /** @default process.env */
+  env?: Env;
+}
+
+/** How a client is registered. */
+export interface RegisterOptions {
+  /** What to do when the id is in use: `replace` drops and closes the former client, `reject` throws. @default 'replace' */
+  onDuplicate?: 'replace' | 'reject';
+}
+
+/** How a client is subscribed. */
+export interface SubscribeOptions {
+  /** True, or what the others see of it (JSON), to count it among those present. @default false */
+  presence?: boolean | { readonly info?: unknown };
+  /** What to do when the client reads too slowly. @default 'close' */
+  onSlow?: SlowPolicy;
+}
+
+/** A subscription that was made. */
+export interface SubscribeResult {
+  /**
+   * Resolves when the broker has confirmed, and presence counts the client: what any process publishes from then on
+   * arrives. Rejects with `E_REALTIME_BROKER` when it refused; the subscription is gone then. May be left alone.
+   */
+  readonly ready: Promise<void>;
+}
+
+/** How a message is published. */
+export interface PublishOptions {
+  /** The id of a client that must not get it: usually the one it came from. */
+  except?: string;
+}
+
+/** What a hub has to do, and has done since it was made. In this process alone. */
+export interface RealtimeStats extends Readonly<DeliveryCounts> {
+  readonly clients: number;
+  /** Channels with at least one client here. */
+  readonly channels: number;
+  readonly subscriptions: number;
+  readonly published: number;
+}
+
+/** Clients, the channels they are subscribed to, and what is published to them: whatever the transport. */
+export interface Realtime extends ModuleInstance {
+  /** Makes a client reachable. The returned function unregisters it. @throws `E_REALTIME_CLIENT`. */
+  registerClient(client: RealtimeClient, options?: RegisterOptions): () => void;
+  /** Forgets a client and its subscriptions; it is not closed. False when it was not registered. */
+  unregisterClient(id: string): boolean;
+  /** Subscribes a client, at once. @throws `E_REALTIME_CLIENT_UNKNOWN`, `E_REALTIME_CHANNEL_NAME`. */
+  subscribe(channel: string, clientId: string, options?: SubscribeOptions): SubscribeResult;
+  /** Ends a subscription. False when there was none. */
+  unsubscribe(channel: string, clientId: string): boolean;
+  /** The ids of the clients of this process that are subscribed, in the order in which they came. */
+  getSubscribers(channel: string): string[];
+  /**
+   * Sends an event to everyone subscribed, on every process; resolves when the broker has it. With a name made by
+   * a channel's `name()`, event and data are typed. Delivery is at most once, in order per channel and process.
+   *
+   * @throws `E_REALTIME_PAYLOAD` when the data has no JSON form, `E_REALTIME_BROKER` when the broker is away.
+   */
+  publish<C extends string, N extends keyof EventsOf<C> & string>(
+    channel: C,
+    event: N,
+    data: EventsOf<C>[N],
+    options?: PublishOptions,
+  ): Promise<Partial<Position>>;
+  /** Sends an event to every connection of a user, on every process. */
+  toUser(userId: string, event: string, data: unknown): Promise<void>;
+  /** Closes every connection of a user, on every process. @default code 4003: the browser client does not come back */
+  disconnectUser(userId: string, code?: number): Promise<void>;
+  /** Who is in a channel, over all processes. */
+  presence(channel: string): Promise<Member[]>;
+  /** Says goodbye to every client of this process, each with its own time to come back, and closes them in batches. */
+  drain(options?: DrainOptions): Promise<{ drained: number }>;
+  /** Counts of this process. */
+  stats(): RealtimeStats;
+  /** The broker's name, such as `memory`. */
+  readonly driver: string;
+}
