@@ -1,0 +1,102 @@
+import { Readable } from 'node:stream';
+import { isUint8Array } from 'node:util/types';
+import { StorageBodyError } from './errors.ts';
+
+/** What can be stored. Streams are read once, as fast as they are written, and never held in memory whole. */
+export type Body = string | Uint8Array | Blob | ReadableStream | Readable | AsyncIterable<Uint8Array>;
+
+/** A body as one kind of thing: chunks on demand. */
+export interface Source {
+  /** Bytes in all, where that is known before. */
+  readonly size?: number;
+  /** The next chunk. One call at a time. */
+  next(): Promise<IteratorResult<Uint8Array, unknown>>;
+  /** Frees what the body holds, also while a chunk is awaited. Idempotent, harmless at the end. */
+  stop(): void;
+}
+
+/** Large arrays go on in pieces of this many bytes, so that progress is seen and an abort takes effect. */
+const PIECE = 256 * 1024;
+
+/**
+ * Takes hold of a body at once, so that an error it meets before it is read is not lost.
+ *
+ * @throws {@link StorageBodyError} `E_STORAGE_BODY` when it is none, or has been read already.
+ */
+export function openBody(body: Body): Source {
+  if (typeof body === 'string') return fromBytes(Buffer.from(body));
+  if (isUint8Array(body)) return fromBytes(body);
+  if (typeof body !== 'object' || body === null) throw new StorageBodyError(`a ${typeof body}`);
+  if (isBlob(body)) return { ...fromWeb(body.stream() as ReadableStream), size: body.size };
+  if (isWebStream(body)) return fromWeb(body);
+  if (isNodeStream(body)) return fromNode(body);
+  if (Symbol.asyncIterator in body) return fromIterator(body[Symbol.asyncIterator]());
+  throw new StorageBodyError('an object that is no stream');
+}
+
+const isBlob = (body: object): body is Blob =>
+  'arrayBuffer' in body && 'stream' in body && typeof body.stream === 'function';
+const isWebStream = (body: object): body is ReadableStream =>
+  'getReader' in body && typeof body.getReader === 'function';
+const isNodeStream = (body: object): body is Readable =>
+  'pipe' in body && typeof body.pipe === 'function' && 'on' in body;
+
+function fromBytes(bytes: Uint8Array): Source {
+  let at = 0;
+  return {
+    size: bytes.byteLength,
+    async next() {
+      if (at >= bytes.byteLength) return { done: true, value: undefined };
+      const value = bytes.subarray(at, at + PIECE);
+      at += PIECE;
+      return { done: false, value };
+    },
+    stop: () => undefined,
+  };
+}
+
+function fromWeb(stream: ReadableStream): Source {
+  if (stream.locked || Readable.isDisturbed(stream as never))
+    throw new StorageBodyError('a stream that is being read, or has been');
+  const reader = stream.getReader();
+  return {
+    async next() {
+      const { done, value } = await reader.read();
+      return done ? { done, value: undefined } : { done: false, value: toBytes(value) };
+    },
+    stop() {
+      reader.cancel().catch(() => undefined);
+    },
+  };
+}
+
+function fromNode(stream: Readable): Source {
+  if (stream.readableEnded || (stream.destroyed && !stream.errored))
+    throw new StorageBodyError('a stream that has been read, or was destroyed');
+  // Without a listener an error before the first read would end the process.
+  stream.on('error', () => undefined);
+  const source = fromIterator(stream[Symbol.asyncIterator]());
+  return { next: source.next, stop: () => void stream.destroy() };
+}
+
+function fromIterator(iterator: AsyncIterator<unknown>): Source {
+  let over = false;
+  return {
+    async next() {
+      const { done, value } = await iterator.next();
+      over = done === true;
+      return done ? { done, value: undefined } : { done: false, value: toBytes(value) };
+    },
+    stop() {
+      if (over) return;
+      over = true;
+      Promise.resolve(iterator.return?.()).catch(() => undefined);
+    },
+  };
+}
+
+function toBytes(chunk: unknown): Uint8Array {
+  if (isUint8Array(chunk)) return chunk;
+  if (typeof chunk === 'string') return Buffer.from(chunk);
+  throw new StorageBodyError(`a stream whose chunks are no bytes but a ${typeof chunk}`);
+}

@@ -1,0 +1,58 @@
+export type { Body } from './body.ts';
+export { createStorage, type Storage, type StorageOptions } from './client.ts';
+export type { StorageDriverName } from './config.ts';
+export { configureStorage, storage, storageHealthCheck } from './default.ts';
+export type {
+  ByteRange,
+  DeleteFailure,
+  DriverCallOptions,
+  DriverFile,
+  DriverGetOptions,
+  DriverListOptions,
+  DriverPage,
+  DriverPutOptions,
+  DriverSignOptions,
+  DriverUploadOptions,
+  FileInfo,
+  ListedFile,
+  SignedGrant,
+  SignedRequest,
+  SignedUpload,
+  StorageDriver,
+} from './driver.ts';
+export {
+  StorageBodyError,
+  StorageChecksumError,
+  StorageClosedError,
+  StorageConflictError,
+  StorageContentError,
+  StorageDamagedError,
+  StorageExistsError,
+  StorageExpiryError,
+  StorageKeyError,
+  StorageLinkError,
+  StorageNotFoundError,
+  StorageOptionError,
+  StoragePrefixError,
+  StorageRangeError,
+  StorageReadError,
+  StorageReadOnlyError,
+  StorageSecretRequiredError,
+  StorageSignatureError,
+  StorageTooLargeError,
+  StorageTypeError,
+  StorageUnavailableError,
+} from './errors.ts';
+export type {
+  DeleteReport,
+  Files,
+  GetOptions,
+  Listing,
+  ListOptions,
+  ListPage,
+  PutOptions,
+  SignedUploadOptions,
+  SignedUrlOptions,
+} from './files.ts';
+export type { Checksum, Progress } from './metered.ts';
+export type { StoredFile } from './stored-file.ts';
