@@ -123,12 +123,16 @@ async function run(
 ): Promise<ShutdownReport> {
   const { hooks } = lifecycle;
   const startedAt = performance.now();
-  const left = (): number => deadline - (performance.now() - startedAt);
+  /** Whole milliseconds, as timers have. They may fire early by more than one, so that two are none. */
+  const left = (): number => {
+    const ms = Math.floor(deadline - (performance.now() - startedAt));
+    return ms > 2 ? ms : 0;
+  };
   const reports: ShutdownHookReport[] = [];
   lifecycle.state = 'draining';
   if (drainDelay > 0) await wait(drainDelay).done;
   for (let hook = take(hooks); hook; hook = take(hooks)) {
-    if (left() <= 0) {
+    if (left() === 0) {
       reports.push(...(await runLate([hook, ...inOrder(hooks)], reason)));
       break;
     }
@@ -160,18 +164,17 @@ const runLate = (hooks: readonly Hook[], reason: string): Promise<ShutdownHookRe
 async function runHook(hook: Hook, reason: string, budget: number): Promise<ShutdownHookReport> {
   const { name, phase } = hook;
   const startedAt = performance.now();
-  const timeout = Math.round(budget);
   const controller = new AbortController();
-  if (budget <= 0) controller.abort();
+  if (budget === 0) controller.abort();
   const timer = wait(budget);
   const outcome = await Promise.race([
     (async () => ({
       status: 'done' as const,
-      result: await hook.fn({ signal: controller.signal, reason, timeout }),
+      result: await hook.fn({ signal: controller.signal, reason, timeout: budget }),
     }))().catch((thrown: unknown) => ({ status: 'failed' as const, error: messageOf(thrown) })),
     timer.done.then(() => ({
       status: 'timeout' as const,
-      error: budget > 0 ? `not done after ${timeout} ms` : 'the shutdown deadline had passed',
+      error: budget > 0 ? `not done after ${budget} ms` : 'no time was left',
     })),
   ]);
   timer.cancel();

@@ -24,7 +24,7 @@ export function parseText(schema: Schema, text: string | undefined, isSecret: bo
   if ('then' in result) {
     // Its rejection is nobody's: the answer does not wait for it.
     Promise.resolve(result).catch(() => undefined);
-    return { expected: 'a schema that validates without waiting; this one is asynchronous' };
+    return { expected: 'a schema that answers at once; this one is asynchronous, or throws' };
   }
   if (!result.issues) return { value: result.value };
   if (isReader(schema) || isSecret) return { expected };
