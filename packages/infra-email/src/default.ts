@@ -1,0 +1,67 @@
+import type { HealthCheck } from '@vibeonrails/infra-core';
+import type {
+  Email,
+  EmailOptions,
+  RenderEmailOptions,
+  RenderedContent,
+  SendEmailOptions,
+  SendEmailResult,
+  TemplateName,
+} from './client.ts';
+import { handle } from './module.ts';
+
+const it = (): Email => handle.instance();
+
+/** The default sender, made from the environment at first use. */
+export const email: Email = {
+  get driver() {
+    return it().driver;
+  },
+  get outbox() {
+    return it().outbox;
+  },
+  ready: async () => it().ready(),
+  close: async () => it().close(),
+  check: async (signal) => it().check(signal),
+  send: async (template, options) => it().send(template, options),
+  render: async (template, options) => it().render(template, options),
+};
+
+/**
+ * Renders a template and sends it through the default sender.
+ *
+ * ```ts
+ * await sendEmail('welcome', { to: 'user@example.com', data: { name: 'John', appName: 'MyApp' } });
+ * ```
+ *
+ * @throws a coded error, and nothing is sent: `E_EMAIL_TEMPLATE_NOT_FOUND`, `E_EMAIL_DATA`, `E_EMAIL_ADDRESS` and the
+ * others of the README's table; or what the driver rejects with.
+ */
+export async function sendEmail<T extends TemplateName>(
+  template: T,
+  options: SendEmailOptions<T>,
+): Promise<SendEmailResult> {
+  return it().send(template, options);
+}
+
+/** Renders a template with the default sender, and sends nothing. Throws as {@link sendEmail} does. */
+export async function renderEmail<T extends TemplateName>(
+  template: T,
+  options?: RenderEmailOptions<T>,
+): Promise<RenderedContent> {
+  return it().render(template, options);
+}
+
+/**
+ * Makes the default sender from `options`, before its first use.
+ *
+ * @throws {@link AlreadyConfiguredError} `E_EMAIL_CONFIGURED` when it is in use, unless `replace` is true.
+ */
+export function configureEmail(options: EmailOptions & { replace?: boolean }): Email {
+  return handle.configure(options);
+}
+
+/** Checks the default sender's driver. For `registerHealthCheck('email', emailHealthCheck())`. */
+export function emailHealthCheck(): HealthCheck {
+  return handle.healthCheck;
+}

@@ -1,0 +1,46 @@
+export type { AddressInput } from './addresses.ts';
+export {
+  createEmail,
+  type Email,
+  type EmailOptions,
+  type EmailTemplates,
+  type RenderEmailOptions,
+  type RenderedContent,
+  type SendEmailOptions,
+  type SendEmailResult,
+  type TemplateData,
+  type TemplateName,
+} from './client.ts';
+export type { EmailDriverName } from './config.ts';
+export { configureEmail, email, emailHealthCheck, renderEmail, sendEmail } from './default.ts';
+export type {
+  Address,
+  BatchReceipt,
+  EmailDriver,
+  MessageAttachment,
+  RenderedEmail,
+  SendContext,
+  SendReceipt,
+} from './driver.ts';
+export type { Outbox, OutboxEntry, OutboxMessage } from './drivers/outbox.ts';
+export {
+  AddressError,
+  AttachmentError,
+  EmailClosedError,
+  EmailOptionError,
+  FromRequiredError,
+  HeaderError,
+  IdempotencyConflictError,
+  type MissingVariable,
+  OutboxError,
+  RecipientsError,
+  TemplateDataError,
+  TemplateNameError,
+  TemplateNotFoundError,
+  type TemplateSite,
+  TemplateSyntaxError,
+  TemplateValueError,
+  UnsafeUrlError,
+} from './errors.ts';
+export type { Attachment, EnvelopeOptions } from './message.ts';
+export type { Finding } from './template/findings.ts';
