@@ -27,8 +27,10 @@ export interface ConnectionHost {
   readonly clock: Clock;
   /** Milliseconds between two pings. */
   readonly heartbeat: number;
-  /** Called when the connection is over, with the code it was closed with from this side. */
-  ended(connection: Connection, code: number | undefined): void;
+  /** Called once when a connection is closed from this side. */
+  closing(code: number): void;
+  /** Called once when a connection is over. */
+  ended(connection: Connection): void;
 }
 
 interface Subscribed {
@@ -93,6 +95,7 @@ export class Connection implements SocketEvents, RealtimeClient {
   }
 
   close(code = 1000, reason = ''): void {
+    if (this.#closeCode === undefined) this.#host.closing(code);
     this.#closeCode ??= code;
     this.#socket.close(code, reason);
   }
@@ -111,7 +114,7 @@ export class Connection implements SocketEvents, RealtimeClient {
   closed(): void {
     this.#gone.abort();
     this.#host.hub.unregisterClient(this.id);
-    this.#host.ended(this, this.#closeCode);
+    this.#host.ended(this);
   }
 
   message(data: string | Uint8Array): void {

@@ -9,11 +9,13 @@ declare const EVENTS: unique symbol;
 export type ChannelName<E> = string & { readonly [EVENTS]: E };
 
 /** The events of a {@link ChannelName}, or of a channel made with {@link channel}; any event for a plain text. */
-export type EventsOf<C> = C extends { readonly [EVENTS]: infer E }
-  ? E
-  : C extends ChannelDefinition<string, infer E>
+export type EventsOf<C> = C extends string
+  ? C extends { readonly [EVENTS]: infer E }
     ? E
-    : Record<string, unknown>;
+    : Record<string, unknown>
+  : C extends { readonly [EVENTS]?: infer E }
+    ? E
+    : never;
 
 /** The parameters of a pattern: `'chat.:room'` has `room`. */
 export type ChannelParams<P extends string> = P extends `${infer Head}.${infer Tail}`
@@ -66,6 +68,8 @@ export interface ChannelOptions<P extends string, S extends Readonly<Record<stri
 
 /** A kind of channel, made with {@link channel}. */
 export interface ChannelDefinition<P extends string, E> {
+  /** Never there: it carries the type of the events. */
+  readonly [EVENTS]?: E;
   readonly pattern: P;
   readonly schema: ReadonlyMap<string, Schema>;
   readonly clientEvents: ReadonlySet<string>;
@@ -83,7 +87,7 @@ export interface ChannelDefinition<P extends string, E> {
 }
 
 /** Any channel definition, as a server takes them. */
-export type AnyChannel = Omit<ChannelDefinition<string, unknown>, 'name'>;
+export type AnyChannel = Omit<ChannelDefinition<string, unknown>, 'name' | typeof EVENTS>;
 
 /**
  * Defines a kind of channel: what it carries, who may subscribe and publish.
@@ -143,6 +147,7 @@ function readPattern(pattern: string): readonly Part[] {
   if (!isChannelName(parts.map((part) => part.replace(/^:/, '')).join('.')))
     throw new RealtimeChannelRuleError(pattern, 'its fixed parts make no channel name');
   return parts.map((part) => {
+    if (part === '') throw new RealtimeChannelRuleError(pattern, 'a part is empty');
     if (!part.includes(':')) return { param: false, text: part };
     const text = part.slice(1);
     if (!/^:[A-Za-z]\w*$/.test(part))

@@ -90,11 +90,13 @@ export function createRealtimeServer(options: RealtimeServerOptions = {}): Realt
       limits,
       clock,
       heartbeat,
-      ended(connection, code) {
-        connections.delete(connection);
-        release(connection.ip);
+      closing(code) {
         if (code === CLOSE_CODES.slow) counts.slow += 1;
         if (code === CLOSE_CODES.rate) counts.rate += 1;
+      },
+      ended(connection) {
+        connections.delete(connection);
+        release(connection.ip);
       },
     };
     return shared;
