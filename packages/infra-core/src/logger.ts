@@ -43,7 +43,7 @@ const LEVELS: Record<LogLevel, number> = { fatal: 60, error: 50, warn: 40, info:
 /** Until logging is loaded: warnings and worse as JSON lines on stderr, everything else is dropped. */
 function writeToStderr(level: LogLevel, bindings: object, first: object | string, message?: string): void {
   if (LEVELS[level] < LEVELS.warn) return;
-  const fields = typeof first === 'string' ? { msg: first } : { ...describe(first), msg: message };
+  const fields = lineOf(first, message);
   const head = { level: LEVELS[level], time: Date.now() };
   const write = (line: object): boolean => process.stderr.write(`${JSON.stringify(line)}\n`);
   try {
@@ -53,12 +53,11 @@ function writeToStderr(level: LogLevel, bindings: object, first: object | string
   }
 }
 
-function describe(fields: object): object {
-  const named = fields instanceof Error ? { err: fields } : { ...fields };
-  const { err } = named as { err?: unknown };
-  if (!(err instanceof Error)) return named;
-  const { name, message, stack, ...rest } = err;
-  return { ...named, err: { type: name, message, stack, ...rest } };
+/** As pino does: an error in place of fields goes under `err`, and its message is the line's where there is none. */
+function lineOf(first: object | string, message: string | undefined): { readonly msg: string | undefined } {
+  if (typeof first === 'string') return { msg: first };
+  const fields: { err?: unknown } = first instanceof Error ? { err: first } : first;
+  return { ...fields, msg: message ?? (fields.err instanceof Error ? fields.err.message : undefined) };
 }
 
 function facade(bindings: Record<string, unknown>): Logger {

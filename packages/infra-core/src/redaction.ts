@@ -1,3 +1,5 @@
+import { errorFields } from './error-fields.ts';
+
 /**
  * Fields whose value is never written to a log: matched without regard to case, `-` and `_`, so that `apiKey`,
  * `API_KEY` and `api-key` are one name.
@@ -33,8 +35,8 @@ export const REDACTED: readonly string[] = [
 /** What is written in place of a value. */
 export const CENSOR = '[redacted]';
 
-/** How far down a line its fields are looked at: `password`, `user.password`, `req.headers.authorization`. */
-const DEPTH = 3;
+/** How far down a line its fields are looked at: `password`, `user.password`, `err.config.headers.authorization`. */
+const DEPTH = 4;
 
 const plain = (name: string): string => name.toLowerCase().replace(/[-_]/g, '');
 const NAMES = new Set(REDACTED.map(plain));
@@ -53,8 +55,8 @@ function isSecretName(name: string): boolean {
 }
 
 /**
- * The fields of a log line with secrets censored. Without a secret among them it is the object itself; nothing is
- * ever changed in place. An `Error` under `err` is left to its serializer.
+ * The fields of a log line with secrets censored and errors spelled out. With neither among them it is the object
+ * itself; nothing is ever changed in place.
  */
 export function redact<T extends object>(fields: T, depth: number = DEPTH): T {
   try {
@@ -80,7 +82,7 @@ function safePart(key: string, part: unknown, depth: number): unknown {
   if (part === undefined || part === null) return part;
   if (isSecretName(key)) return CENSOR;
   if (typeof part !== 'object' || depth <= 1 || part instanceof Date) return part;
-  if (key === 'err' && part instanceof Error) return part;
+  if (part instanceof Error) return copyOnFind(errorFields(part), depth - 1);
   const seen: unknown = 'toJSON' in part && typeof part.toJSON === 'function' ? part.toJSON(key) : part;
   if (typeof seen !== 'object' || seen === null) return part;
   const safe = copyOnFind(seen, depth - 1);
