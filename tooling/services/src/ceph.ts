@@ -21,8 +21,6 @@ export interface CephOptions {
   readonly programs: Readonly<Record<string, string>>;
   readonly port: number;
   readonly monitorPort: number;
-  /** Bytes of memory for objects. */
-  readonly capacity: number;
 }
 
 /** Ceph's daemons, which are started in this order, and the steps between them. */
@@ -82,7 +80,7 @@ export async function prepareCeph(options: CephOptions): Promise<Ceph> {
   };
 }
 
-function configuration({ dir, port, monitorPort, capacity }: CephOptions, cluster: string): string {
+function configuration({ dir, port, monitorPort }: CephOptions, cluster: string): string {
   return `[global]
 fsid = ${cluster}
 mon host = v1:127.0.0.1:${monitorPort}
@@ -109,7 +107,7 @@ admin socket =
 mon data = ${join(dir, 'mon')}
 osd data = ${join(dir, 'osd')}
 osd objectstore = memstore
-memstore device bytes = ${capacity}
+memstore device bytes = 4294967296
 # A test may freeze the machine's two cores for longer than the default grace of 20 s.
 osd heartbeat grace = 60
 [mon.a]

@@ -5,7 +5,7 @@ export { type FreePortOptions, freePort } from './ports.ts';
 export type { RedisOptions, RunningRedis } from './redis.ts';
 export type { RedisClusterOptions, RunningRedisCluster } from './redis-cluster.ts';
 export { MissingServiceError, type ResolveOptions } from './resolve.ts';
-export type { RunningS3, S3Options } from './s3.ts';
+export type { RunningS3 } from './s3.ts';
 export type { ServerControl } from './server.ts';
 export { type Service, type Services, service } from './service.ts';
 export type { Certificate } from './tls.ts';

@@ -5,12 +5,6 @@ import { freePort, withFreshPorts } from './ports.ts';
 import type { Found } from './resolve.ts';
 import { extend, foreignServer, type ServerControl, startServer } from './server.ts';
 
-/** How an S3 server is set up. */
-export interface S3Options {
-  /** Bytes that its objects may take. They are kept in memory, which is taken as they come. Default 4 GiB. */
-  readonly capacity?: number;
-}
-
 /** An S3 server that answers. Its control is the gateway's: objects live on when that is killed and restarted. */
 export interface RunningS3 extends ServerControl {
   /** `http://127.0.0.1:<port>`. A bucket is part of the path, not of the host name. */
@@ -29,17 +23,14 @@ const region = 'us-east-1';
  *
  * @throws an Error with the end of a daemon's log when it does not come up.
  */
-export async function startS3(found: Found, options: S3Options = {}): Promise<RunningS3> {
-  if (found.from === 'environment') return await foreignS3(found.values, options);
+export async function startS3(found: Found): Promise<RunningS3> {
+  if (found.from === 'environment') return await foreignS3(found.values);
   if (found.from === 'docker') throw new Error('S3 has no docker image here');
   const { programs } = found;
-  return await withFreshPorts(async () => await launchInFolder(programs, options));
+  return await withFreshPorts(async () => await launchInFolder(programs));
 }
 
-async function launchInFolder(
-  programs: Readonly<Record<string, string>>,
-  options: S3Options,
-): Promise<RunningS3> {
+async function launchInFolder(programs: Readonly<Record<string, string>>): Promise<RunningS3> {
   const dir = await newFolder('s3');
   const started: ServerControl[] = [];
   const cleanup = async (): Promise<void> => {
@@ -47,7 +38,7 @@ async function launchInFolder(
     await removeFolder(dir);
   };
   try {
-    return await launchS3(programs, dir, options, started, cleanup);
+    return await launchS3(programs, dir, started, cleanup);
   } catch (error) {
     await cleanup();
     throw error;
@@ -57,12 +48,11 @@ async function launchInFolder(
 async function launchS3(
   programs: Readonly<Record<string, string>>,
   dir: string,
-  { capacity = 4 * 1024 ** 3 }: S3Options,
   started: ServerControl[],
   cleanup: () => Promise<void>,
 ): Promise<RunningS3> {
   const [port, monitorPort] = [await freePort(), await freePort()];
-  const ceph = await prepareCeph({ dir, programs, port, monitorPort, capacity });
+  const ceph = await prepareCeph({ dir, programs, port, monitorPort });
   const behind = { timeout: 30_000, cleanup: async () => {} };
   const monitor = await startServer({
     ...behind,
@@ -100,10 +90,7 @@ async function answers(endpoint: string): Promise<boolean> {
   }
 }
 
-async function foreignS3(values: Readonly<Record<string, string>>, options: S3Options): Promise<RunningS3> {
-  if (Object.keys(options).length > 0) {
-    throw new Error('TEST_S3_ENDPOINT names a server that cannot be set up: ask for one with { own: true }');
-  }
+async function foreignS3(values: Readonly<Record<string, string>>): Promise<RunningS3> {
   const endpoint = values.TEST_S3_ENDPOINT ?? '';
   if (!(await answers(endpoint))) throw new Error(`TEST_S3_ENDPOINT does not answer: ${endpoint}`);
   return extend(foreignServer('the server of TEST_S3_ENDPOINT'), {

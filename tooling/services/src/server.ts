@@ -78,7 +78,7 @@ async function launchReady({ launch, isReady, timeout }: ServerOptions): Promise
 }
 
 /** Ends a process in order, and after 5 seconds the hard way. A frozen one could not hear the request. */
-export async function endProcess(process: OwnedProcess): Promise<void> {
+async function endProcess(process: OwnedProcess): Promise<void> {
   process.signal('SIGTERM');
   process.signal('SIGCONT');
   await ended(process, 5_000).catch(async () => {

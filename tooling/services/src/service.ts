@@ -4,15 +4,17 @@ import { needs, type ServiceKind } from './needs.ts';
 import { type RedisOptions, type RunningRedis, startRedis } from './redis.ts';
 import { type RedisClusterOptions, type RunningRedisCluster, startRedisCluster } from './redis-cluster.ts';
 import { type Found, type ResolveOptions, resolve } from './resolve.ts';
-import { type RunningS3, type S3Options, startS3 } from './s3.ts';
+import { type RunningS3, startS3 } from './s3.ts';
 import { recordSkip } from './skips.ts';
+
+type NoOptions = Readonly<Record<never, never>>;
 
 /** What each kind takes and gives. */
 export interface Services {
   readonly redis: { readonly options: RedisOptions; readonly running: RunningRedis };
   readonly 'redis-cluster': { readonly options: RedisClusterOptions; readonly running: RunningRedisCluster };
-  readonly s3: { readonly options: S3Options; readonly running: RunningS3 };
-  readonly chromium: { readonly options: Record<never, never>; readonly running: Chromium };
+  readonly s3: { readonly options: NoOptions; readonly running: RunningS3 };
+  readonly chromium: { readonly options: NoOptions; readonly running: Chromium };
 }
 
 /** A service of this machine, or why it has none. */

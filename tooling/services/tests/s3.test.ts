@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { Client } from 'minio';
 import { expect, test } from 'vitest';
-import type { RunningS3 } from '../src/index.ts';
+import { type RunningS3, service } from '../src/index.ts';
 import { describeWith } from '../src/vitest.ts';
 
 function clientOf({ endpoint, region, accessKeyId, secretAccessKey }: RunningS3): Client {
@@ -45,4 +47,21 @@ describeWith('s3', 'an S3 server', { own: true }, (s3) => {
     await s3().restart();
     expect((await read(client, 'survives', 'key')).toString()).toBe('value');
   });
+
+  test('starts beside another one, and ends with every process and its folder', async () => {
+    const found = await service('s3', { own: true });
+    if (!found.available) throw new Error(found.reason);
+    const second = await found.start();
+    const dir = second.dir ?? '';
+    expect(daemonsOf(dir)).toBe(3);
+    await second.stop();
+    expect(daemonsOf(dir)).toBe(0);
+    expect(existsSync(dir)).toBe(false);
+    expect(await clientOf(s3()).listBuckets()).toBeInstanceOf(Array);
+  });
 });
+
+function daemonsOf(dir: string): number {
+  const processes = execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).split('\n');
+  return processes.filter((one) => /^\S*(ceph-mon|ceph-osd|radosgw) /.test(one) && one.includes(dir)).length;
+}
