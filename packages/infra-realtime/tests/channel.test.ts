@@ -54,8 +54,6 @@ describe('a pattern', () => {
       readonly d: string;
     }>();
     expectTypeOf<EventsOf<typeof chat>>().toEqualTypeOf<{ message: { at: number } }>();
-    expectTypeOf(chat.name({ team: '', room: 'a' } as never)).toExtend<
-      ChannelName<{ message: { at: number } }>
-    >();
+    expectTypeOf(chat.name({ team: 'a', room: 'b' })).toExtend<ChannelName<{ message: { at: number } }>>();
   });
 });
