@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { boot } from '@vibeonrails/infra';
-import { onShutdown } from '@vibeonrails/infra/core';
+import { onShutdown, type ShutdownReport } from '@vibeonrails/infra/core';
 import { ListenError, type RunningServer, serve } from '@vibeonrails/infra/http';
 import { traceHandler } from '@vibeonrails/infra/monitoring';
 import { startWorker } from '@vibeonrails/infra/queue';
@@ -35,12 +35,12 @@ process.env.STORAGE_DIR ??= join(folder, 'storage');
 process.env.EMAIL_OUTBOX ??= join(folder, 'outbox');
 
 keepLogs();
-const app = await boot({ service: 'infra-demo' });
-await startWorker({ concurrency: 5 });
+const app = await boot({ service: 'infra-demo', signals: { onReport: sayWhatWasDrained } });
 const web = await listen(flags.port === undefined ? undefined : Number(flags.port));
-const realtime = createRealtimeServer({ path: '/live', channels: [feed] });
-realtime.attach(web.server);
 onShutdown('web server', () => web.close('3s'), { phase: 'stop' });
+await createRealtimeServer({ path: '/live', channels: [feed] }).attach(web.server);
+// The worker starts last, so that it drains first: the pages still see the last steps.
+await startWorker({ concurrency: 5 });
 
 console.log(`
   The demo runs at       ${web.url}
@@ -60,4 +60,11 @@ async function listen(asked: number | undefined): Promise<RunningServer> {
       if (!(error instanceof ListenError) || port === 3099) throw error;
     }
   }
+}
+
+function sayWhatWasDrained({ ms, hooks }: ShutdownReport): void {
+  const done = hooks.map(
+    ({ name, status, result }) => `  ${name}: ${result ? JSON.stringify(result) : status}`,
+  );
+  console.log(`\nDrained and stopped in ${ms} ms:\n${done.join('\n')}`);
 }

@@ -9,7 +9,7 @@ export const linesOf = (traceId: string): typeof lines => lines.filter((line) =>
 
 /** Keeps what is logged from now on, beside writing it. */
 export function keepLogs(): void {
-  const plain = createLogger({ destination: { write: keep }, pretty: false });
+  const plain = createLogger({ name: 'infra-demo', destination: { write: keep }, pretty: false });
   setLogger(plain);
 }
 

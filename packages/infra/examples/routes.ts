@@ -3,12 +3,12 @@ import { readFile } from 'node:fs/promises';
 import { isInfraError } from '@vibeonrails/infra/core';
 import { checkHealth } from '@vibeonrails/infra/health';
 import type { FetchHandler } from '@vibeonrails/infra/http';
-import { registry, traceTree } from '@vibeonrails/infra/monitoring';
+import { registry } from '@vibeonrails/infra/monitoring';
 import { crons } from '@vibeonrails/infra/queue';
 import { storage } from '@vibeonrails/infra/storage';
 import { clientScript } from './client-script.ts';
+import { emailTo, traceText } from './evidence.ts';
 import { linesOf } from './logs.ts';
-import { emailTo } from './mailbox.ts';
 import { countPeople, findPerson } from './people.ts';
 import { FormError, signUp } from './sign-up.ts';
 
@@ -78,7 +78,7 @@ async function person(_: Request, id: string): Promise<Response> {
   return Response.json({
     ...rest,
     avatarUrl: await storage.signedUrl(avatar, { expiresIn: '10m' }),
-    trace: traceTree(traceId),
+    trace: traceText(traceId),
     log: log.join('\n'),
   });
 }
@@ -87,10 +87,7 @@ async function state(): Promise<Response> {
   const [total, health, metrics] = await Promise.all([countPeople(), checkHealth(), registry.render()]);
   return Response.json({
     ...total,
-    health:
-      Object.entries(health.checks)
-        .map(([name, { status }]) => `${name} ${status}`)
-        .join(', ') || health.status,
+    health: health.checks.map(({ name, status }) => `${name} ${status}`).join(', '),
     crons: (await crons()).map(({ name, next }) => ({ name, next })),
     metrics: metrics
       .split('\n')

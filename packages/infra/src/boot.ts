@@ -11,7 +11,7 @@ import {
   shutdown,
 } from '@vibeonrails/infra-core';
 import type { FetchHandler, RunningServer } from '@vibeonrails/infra-core/http';
-import { config, opsHandler, serveOps } from './ops.ts';
+import { config, opsHandler, serveOps, watchModules } from './ops.ts';
 
 /** How an application is booted. Everything has a default. */
 export interface BootOptions {
@@ -69,7 +69,8 @@ export async function boot(options: BootOptions = {}): Promise<RunningApp> {
   const { instrument } = await import('@vibeonrails/infra-monitoring');
   const { markStarted } = await import('@vibeonrails/infra-health');
 
-  const ops = await opsHandler(values.OPS_TOKEN, production);
+  const watch = await watchModules();
+  const ops = await opsHandler(watch, values.OPS_TOKEN, production);
   const stopInstruments = instrument();
   const { opsPort = values.OPS_PORT, opsHost = production ? '0.0.0.0' : '127.0.0.1' } = options;
   // It listens before the modules are ready, so that a startup probe has somebody to ask.
@@ -81,6 +82,7 @@ export async function boot(options: BootOptions = {}): Promise<RunningApp> {
     await server?.close(0);
     throw error;
   }
+  watch();
   markStarted();
   registerShutdown(server, stopInstruments);
   if (options.signals !== false)

@@ -1,4 +1,13 @@
-import { type Config, defineConfig, int, modulesInUse, type Reader, secret } from '@vibeonrails/infra-core';
+import { createHash, timingSafeEqual } from 'node:crypto';
+import {
+  type Config,
+  defineConfig,
+  int,
+  isInfraError,
+  modulesInUse,
+  type Reader,
+  secret,
+} from '@vibeonrails/infra-core';
 import { type FetchHandler, ListenError, type RunningServer, serve } from '@vibeonrails/infra-core/http';
 
 /** The variables of the operations server. */
@@ -26,33 +35,54 @@ export const config: Config<{
 const DEFAULT_PORT = 9464;
 
 /**
+ * Registers the health checks of the modules in use; called again, those of modules loaded since. A check of the
+ * application's own with the same name wins.
+ */
+export async function watchModules(): Promise<() => void> {
+  const { registerHealthCheck } = await import('@vibeonrails/infra-health');
+  const seen = new Set<string>();
+  return () => {
+    for (const { module, healthCheck } of modulesInUse()) {
+      if (!healthCheck || seen.has(module)) continue;
+      seen.add(module);
+      try {
+        registerHealthCheck(module, healthCheck);
+      } catch (error) {
+        if (!isInfraError(error, 'E_HEALTH_DUPLICATE')) throw error;
+      }
+    }
+  };
+}
+
+/**
  * What the operations server answers: `/livez`, `/readyz`, `/startupz`, `/health` and `/metrics`. Health details are
  * shown to holders of the token, and to everyone outside of production when there is none.
  */
-export async function opsHandler(token: string | undefined, production: boolean): Promise<FetchHandler> {
-  const { healthHandler, registerHealthCheck } = await import('@vibeonrails/infra-health');
+export async function opsHandler(
+  watch: () => void,
+  token: string | undefined,
+  production: boolean,
+): Promise<FetchHandler> {
+  const { healthHandler } = await import('@vibeonrails/infra-health');
   const { metricsHandler } = await import('@vibeonrails/infra-monitoring');
-  const registered = new Set<string>();
-  /** Asked at each probe, so that a module loaded after boot() is watched too. */
-  const registerChecks = (): void => {
-    for (const { module, healthCheck } of modulesInUse()) {
-      if (!healthCheck || registered.has(module)) continue;
-      registered.add(module);
-      registerHealthCheck(module, healthCheck, { replace: true });
-    }
-  };
-  const authorized = (request: Request): boolean =>
-    request.headers.get('authorization') === `Bearer ${token}`;
-  const health = healthHandler({ details: token ? authorized : production ? 'never' : 'always' });
+  const health = healthHandler({
+    details: token ? (request) => carries(request, token) : production ? 'never' : 'always',
+  });
   const metrics = metricsHandler(token ? { token } : {});
 
   return (request) => {
     const { pathname } = new URL(request.url);
     if (pathname === '/metrics') return metrics(request);
     if (pathname === '/') return new Response('/livez\n/readyz\n/startupz\n/health\n/metrics\n');
-    registerChecks();
+    watch();
     return health(request);
   };
+}
+
+/** Compares in a time that does not tell how much of the token was right. */
+function carries(request: Request, token: string): boolean {
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(request.headers.get('authorization') ?? ''), digest(`Bearer ${token}`));
 }
 
 /** Serves `handler` on the port that was asked for; on the usual one, or any free one where nobody asked. */

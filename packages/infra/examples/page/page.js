@@ -9,7 +9,7 @@ const early = [];
 const live = createClient({
   url: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/live`,
 });
-live.on('state', (state) => {
+live.onState((state) => {
   $('live').dataset.state = state;
   $('live').textContent = state;
 });
