@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type Duration, type Schema, type SchemaInput, toMs } from '@vibeonrails/infra-core';
+import { type Duration, type Logger, type Schema, type SchemaInput, toMs } from '@vibeonrails/infra-core';
 import { type FakeClock, fakeClock } from '@vibeonrails/infra-core/testing';
 import type { Outcome } from './driver.ts';
 import { type MemoryDriver, memoryDriver } from './drivers/memory.ts';
@@ -17,6 +17,8 @@ export interface FakeQueueOptions {
   mode?: 'manual' | 'inline';
   /** What its clock shows at first. @default 2026-01-01T00:00:00Z */
   now?: Date;
+  /** Where jobs log to. @default the process's logger */
+  logger?: Logger;
 }
 
 /** A part of a payload, at any depth. */
@@ -65,7 +67,7 @@ export interface FakeQueue extends Queue, Disposable {
 }
 
 /** Swaps the default queue for an empty one in memory until `restore()`, or the end of a `using` block. */
-export function fakeQueue({ mode = 'manual', now }: FakeQueueOptions = {}): FakeQueue {
+export function fakeQueue({ mode = 'manual', now, logger }: FakeQueueOptions = {}): FakeQueue {
   const clock = fakeClock(now);
   const runs = runLog();
   const driver = memoryDriver({
@@ -74,7 +76,7 @@ export function fakeQueue({ mode = 'manual', now }: FakeQueueOptions = {}): Fake
     onSettled: runs.add,
   });
   // Without chance, so that a test can name the time of a retry.
-  const real = makeQueue({ driver, clock, random: () => 0, env: {} }, false);
+  const real = makeQueue({ driver, clock, random: () => 0, env: {}, ...(logger ? { logger } : {}) }, false);
   const enqueued: EnqueuedJob[] = [];
   let working: Promise<unknown> | undefined;
 

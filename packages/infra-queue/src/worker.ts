@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Duration, installSignalHandlers, onShutdown, toMs } from '@vibeonrails/infra-core';
 import { type Attempt, type AttemptHost, STOPPED, startAttempt } from './attempt.ts';
 import { CRON_QUEUE, isDuration, isQueueName, QUEUE_FORM } from './checks.ts';
@@ -35,6 +36,8 @@ export interface StopReport {
 export interface Worker {
   /** Handlers that run now. */
   readonly running: number;
+  /** Resolves when its queues hold nothing that could run now. What is delayed or paused is not waited for. */
+  idle(): Promise<void>;
   /**
    * Takes no more jobs, waits for those that run until the grace period is over, aborts their signals, and gives back
    * those that are left. Idempotent: every call gets the same report.
@@ -53,6 +56,8 @@ export interface WorkerHost extends Omit<AttemptHost, 'driver' | 'progress'> {
 
 /** Handlers get this long to heed their signal before they are left behind. */
 const SETTLE = 1000;
+/** Between two looks at a store that others change too. */
+const IDLE_POLL = 10;
 /** The longest wait before a job nobody here knows is offered again. */
 const UNKNOWN_JOB_MAX = 60_000;
 
@@ -99,7 +104,7 @@ export async function runWorker(options: WorkerOptions, host: WorkerHost): Promi
     serveDefined().catch((err: unknown) => log.error({ err }, 'scheduling the crons failed'));
   };
   /** Resolves when nothing runs, or after `ms`. */
-  const idle = (ms: number): Promise<void> =>
+  const settled = (ms: number): Promise<void> =>
     new Promise((resolve) => {
       const cancel = clock.after(ms, resolve);
       emptied = () => {
@@ -113,9 +118,9 @@ export async function runWorker(options: WorkerOptions, host: WorkerHost): Promi
     registry().watchers.delete(follow);
     const all = [...consumers.values()];
     await Promise.all(all.map((consumer) => consumer.stop()));
-    await idle(grace);
+    await settled(grace);
     for (const attempt of running) attempt.stop();
-    await idle(SETTLE);
+    await settled(SETTLE);
     for (const attempt of running) {
       abandoned.add(attempt);
       attempt.abandon();
@@ -134,6 +139,9 @@ export async function runWorker(options: WorkerOptions, host: WorkerHost): Promi
     get running() {
       return running.size;
     },
+    async idle() {
+      while (await isBusy(driver, consumers)) await pause(IDLE_POLL);
+    },
     stop() {
       stopping ??= Promise.resolve()
         .then(stop)
@@ -151,6 +159,13 @@ export async function runWorker(options: WorkerOptions, host: WorkerHost): Promi
     timeout: grace + 2 * SETTLE,
   });
   return worker;
+}
+
+async function isBusy(driver: QueueDriver, served: ReadonlyMap<string, unknown>): Promise<boolean> {
+  const counts = await driver.stats();
+  return counts.some(
+    ({ queue, active, waiting, paused }) => served.has(queue) && (active > 0 || (waiting > 0 && !paused)),
+  );
 }
 
 /** Stores the schedule of every defined cron, and serves their queue when there is one. */

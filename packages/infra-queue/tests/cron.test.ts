@@ -1,0 +1,196 @@
+import { expect, test } from 'vitest';
+import { type CronDefinition, type DefinitionError, defineCron, defineJob } from '../src/index.ts';
+import { bench, gate } from './bench.ts';
+
+const define = (more: Partial<CronDefinition> = {}) =>
+  defineCron({ name: 'nightly', schedule: '0 0 * * *', handler: () => undefined, ...more });
+
+test('a cron runs at its ticks once a worker runs, and is told which tick it runs for', async () => {
+  const { queue, clock } = bench();
+  const seen: unknown[] = [];
+  define({
+    schedule: '*/20 * * * *',
+    handler: ({ scheduledFor, name, attempt }) => seen.push([scheduledFor, name, attempt]),
+  });
+  await clock.advance('1h');
+  expect(seen).toEqual([]);
+  await queue.startWorker();
+  await clock.advance('40m');
+  expect(seen).toEqual([
+    [new Date('2026-01-01T01:20:00Z'), 'nightly', 1],
+    [new Date('2026-01-01T01:40:00Z'), 'nightly', 1],
+  ]);
+});
+
+test('a cron is UTC when nothing is said, and keeps its zone otherwise', () => {
+  const after = new Date('2026-07-01T12:00:00Z');
+  expect(define().next(after)).toEqual(new Date('2026-07-02T00:00:00Z'));
+  expect(define({ timezone: 'Europe/Paris', replace: true }).next(after)).toEqual(
+    new Date('2026-07-01T22:00:00Z'),
+  );
+});
+
+test('both changes of the clock are kept over a real year of ticks', async () => {
+  const { queue, clock } = bench();
+  const seen: string[] = [];
+  define({
+    schedule: '30 2 * * *',
+    timezone: 'Europe/Paris',
+    handler: ({ scheduledFor }) => seen.push(scheduledFor.toISOString().slice(5, 16)),
+  });
+  await queue.startWorker();
+  await clock.advance('365d');
+  expect(seen).toHaveLength(365);
+  expect(seen.filter((tick) => tick.startsWith('03-29'))).toEqual(['03-29T01:00']);
+  expect(seen.filter((tick) => tick.startsWith('10-25'))).toEqual(['10-25T00:30']);
+});
+
+test('a tick is dropped while an earlier one runs, and the next one runs again', async () => {
+  const { queue, clock } = bench();
+  const first = gate();
+  let ran = 0;
+  define({
+    schedule: '* * * * *',
+    handler: async () => {
+      ran += 1;
+      if (ran === 1) await first.opened;
+    },
+  });
+  await queue.startWorker();
+  await clock.advance('5m');
+  expect(ran).toBe(1);
+  first.open();
+  await clock.advance('2m');
+  expect(ran).toBe(3);
+});
+
+test('ticks overlap when that is allowed', async () => {
+  const { queue, clock } = bench();
+  let running = 0;
+  const end = gate();
+  define({
+    schedule: '* * * * *',
+    overlap: 'allow',
+    handler: async () => {
+      running += 1;
+      await end.opened;
+    },
+  });
+  await queue.startWorker();
+  await clock.advance('3m');
+  expect(running).toBe(3);
+  end.open();
+});
+
+test('a cron that fails is kept among the dead, and the next tick runs', async () => {
+  const { queue, clock } = bench();
+  let ran = 0;
+  define({
+    schedule: '0 * * * *',
+    handler: () => {
+      ran += 1;
+      throw new Error('x');
+    },
+  });
+  await queue.startWorker();
+  await clock.advance('2h');
+  expect(ran).toBe(2);
+  expect(await queue.dead()).toMatchObject([{ name: 'nightly', queue: 'cron' }, { name: 'nightly' }]);
+  expect(await queue.retryDead()).toBe(2);
+  await clock.advance(0);
+  expect(ran).toBe(4);
+});
+
+test('a cron with retries and a timeout is tried again', async () => {
+  const { queue, clock } = bench();
+  const seen: number[] = [];
+  define({
+    retries: 1,
+    timeout: '10s',
+    handler: async ({ attempt, signal }) => {
+      seen.push(attempt);
+      if (attempt === 1) await new Promise((_resolve, reject) => signal.addEventListener('abort', reject));
+    },
+  });
+  await queue.startWorker();
+  await clock.advance('25h');
+  expect(seen).toEqual([1, 2]);
+});
+
+test('a cron defined after the worker started is scheduled too', async () => {
+  const { queue, clock } = bench();
+  let ran = 0;
+  await queue.startWorker();
+  define({ handler: () => (ran += 1) });
+  await clock.advance('1d');
+  expect(ran).toBe(1);
+});
+
+test('a cron and a job may share a name', async () => {
+  const { queue, clock } = bench();
+  const ran: string[] = [];
+  define({ handler: () => ran.push('cron') });
+  const { z } = await import('zod');
+  const job = defineJob({ name: 'nightly', schema: z.string(), handler: () => ran.push('job') });
+  await queue.enqueue(job, 'x');
+  await queue.startWorker();
+  await clock.advance('1d');
+  expect(ran).toEqual(['job', 'cron']);
+});
+
+test('a worker without crons neither schedules nor runs them', async () => {
+  const { queue, clock } = bench();
+  let ran = 0;
+  define({ handler: () => (ran += 1) });
+  await queue.startWorker({ crons: false });
+  await clock.advance('2d');
+  expect(ran).toBe(0);
+});
+
+test('crons are listed with their next run, whether scheduled, and whether any code defines them', async () => {
+  const { queue, clock } = bench();
+  define();
+  const listed = {
+    name: 'nightly',
+    schedule: '0 0 * * *',
+    timezone: 'UTC',
+    next: new Date('2026-01-02T00:00:00Z'),
+  };
+  expect(await queue.crons()).toEqual([{ ...listed, scheduled: false, defined: true }]);
+  await queue.startWorker();
+  expect(await queue.crons()).toEqual([{ ...listed, scheduled: true, defined: true }]);
+  await clock.advance('1d');
+  expect((await queue.crons())[0]?.next).toEqual(new Date('2026-01-03T00:00:00Z'));
+  const { clearSlot } = await import('@vibeonrails/infra-core');
+  clearSlot('queue.registry');
+  expect((await queue.crons())[0]).toMatchObject({ scheduled: true, defined: false });
+  expect(await queue.removeCron('nightly')).toBe(true);
+  expect(await queue.crons()).toEqual([]);
+});
+
+test('a definition that cannot work names every problem at once', () => {
+  const wrong = {
+    name: '',
+    schedule: '61 * * * *',
+    handler: 5,
+    timezone: 'Mars',
+    overlap: 'queue',
+    retries: 0.5,
+    timeout: 'x',
+  };
+  let error: DefinitionError | undefined;
+  try {
+    defineCron(wrong as never);
+  } catch (thrown) {
+    error = thrown as DefinitionError;
+  }
+  expect(error).toMatchObject({ code: 'E_QUEUE_CRON' });
+  for (const word of Object.keys(wrong))
+    expect(error?.problems.filter((problem) => problem.startsWith(`\`${word}\``))).toHaveLength(1);
+  expect(error?.message).toMatch(/Invalid value for minute: 61/);
+});
+
+test('a second cron of a name is refused', () => {
+  define();
+  expect(() => define()).toThrow(expect.objectContaining({ code: 'E_QUEUE_DUPLICATE' }));
+});
