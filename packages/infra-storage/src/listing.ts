@@ -1,7 +1,10 @@
+import { operation } from '@vibeonrails/infra-core';
 import type { ListedFile, StorageDriver } from './driver.ts';
 import type { Listing, ListOptions, ListPage } from './files.ts';
 import { checkKey, checkPrefix } from './key.ts';
 import { checkLimit } from './options.ts';
+
+const lists = operation('storage.list');
 
 /** The most entries an object store puts on one page. */
 const PAGE = 1000;
@@ -15,7 +18,11 @@ export function listing(use: () => StorageDriver, options: ListOptions): Listing
     signal?.throwIfAborted();
     const limit = Math.min(most, PAGE);
     const folders = options.delimiter === '/';
-    const { next, ...found } = await use().list({ prefix, folders, limit, after, token, signal });
+    const driver = use();
+    const { next, ...found } = await lists.trace(
+      () => driver.list({ prefix, folders, limit, after, token, signal }),
+      { driver: driver.name, prefix },
+    );
     return { ...found, ...(next === undefined ? {} : { next }) };
   };
 

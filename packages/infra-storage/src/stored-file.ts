@@ -32,12 +32,11 @@ export function storedFile(
   clock: Clock,
   signal: AbortSignal | undefined,
 ): StoredFile {
-  let state: 'unread' | 'read' | 'late' = 'unread';
+  let taken = false;
   let web: ReadableStream<Uint8Array> | undefined;
   const onAbort = (): void => void body.destroy(signal?.reason);
   const stopTimer = clock.after(PATIENCE, () => {
-    if (state === 'unread') state = 'late';
-    body.destroy();
+    body.destroy(new StorageReadError(info.key, 'was closed, since nobody read it for a minute'));
   });
   signal?.addEventListener('abort', onAbort, { once: true });
   if (signal?.aborted) onAbort();
@@ -48,27 +47,26 @@ export function storedFile(
   });
 
   const take = (): Readable => {
-    if (state === 'read') throw new StorageReadError(info.key, 'is being read, or has been');
-    if (state === 'late')
-      throw new StorageReadError(info.key, 'was closed, since nobody read it for a minute');
-    state = 'read';
-    stopTimer();
+    if (taken) throw new StorageReadError(info.key, 'is being read, or has been');
+    taken = true;
     return body;
   };
   const bytes = async (): Promise<Buffer> => {
     const chunks: Uint8Array[] = [];
-    for await (const chunk of take()) chunks.push(chunk as Uint8Array);
+    const source = take();
+    stopTimer();
+    for await (const chunk of source) chunks.push(chunk as Uint8Array);
     return Buffer.concat(chunks);
   };
   const cancel = async (): Promise<void> => {
-    if (state === 'unread') state = 'read';
+    taken = true;
     body.destroy();
   };
 
   return {
     info,
     get stream() {
-      web ??= toWeb(take());
+      web ??= toWeb(take(), stopTimer);
       return web;
     },
     bytes,
@@ -81,12 +79,13 @@ export function storedFile(
   };
 }
 
-/** A web stream that reads only when asked. `Readable.toWeb` counts chunks, not bytes, and would read far ahead. */
-function toWeb(body: Readable): ReadableStream<Uint8Array> {
+/** A web stream that reads nothing ahead, so that one that nobody reads counts as unread. */
+function toWeb(body: Readable, onRead: () => void): ReadableStream<Uint8Array> {
   const iterator: AsyncIterator<Uint8Array> = body[Symbol.asyncIterator]();
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
+        onRead();
         const { done, value } = await iterator.next();
         if (done) controller.close();
         else controller.enqueue(value);
