@@ -33,14 +33,9 @@ export function exporters(onThrow: () => void): Exporters {
       'a monitoring exporter failed; later failures are only counted',
     );
   };
-  const call = (exporter: MonitoringExporter, hand: (exporter: MonitoringExporter) => unknown): void => {
-    try {
-      const result = hand(exporter);
-      // One that is asynchronous against the contract must not end the process either.
-      if (result instanceof Promise) result.catch((err: unknown) => failed(exporter, err));
-    } catch (err) {
-      failed(exporter, err);
-    }
+  /** One that is asynchronous against the contract must not end the process either. */
+  const watch = (exporter: MonitoringExporter, result: unknown): void => {
+    if (result instanceof Promise) result.catch((err: unknown) => failed(exporter, err));
   };
   const settle = async (exporter: MonitoringExporter, step: 'flush' | 'close'): Promise<void> => {
     try {
@@ -67,13 +62,26 @@ export function exporters(onThrow: () => void): Exporters {
         });
     },
     exportSpan(span) {
-      for (const exporter of all) if (exporter.exportSpan) call(exporter, (it) => it.exportSpan?.(span));
+      for (const exporter of all) {
+        try {
+          const result: unknown = exporter.exportSpan?.(span);
+          if (result !== undefined) watch(exporter, result);
+        } catch (err) {
+          failed(exporter, err);
+        }
+      }
     },
     exportMetrics(read) {
       const takers = all.filter((exporter) => exporter.exportMetrics);
       if (takers.length === 0) return;
       const metrics = read();
-      for (const exporter of takers) call(exporter, (it) => it.exportMetrics?.(metrics));
+      for (const exporter of takers) {
+        try {
+          watch(exporter, exporter.exportMetrics?.(metrics));
+        } catch (err) {
+          failed(exporter, err);
+        }
+      }
     },
     flush: async () => void (await Promise.all(all.map((exporter) => settle(exporter, 'flush')))),
     close: async () => void (await Promise.all(all.map((exporter) => settle(exporter, 'close')))),

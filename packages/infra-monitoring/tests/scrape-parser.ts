@@ -41,7 +41,7 @@ export function parseScrape(text: string, format: 'prometheus' | 'openmetrics'):
     if (comment) {
       const [, keyword, name = '', rest = ''] = comment;
       if (METRIC.exec(name)?.[0] !== name) throw new Error(`a bad metric name: ${line}`);
-      if (keyword === 'HELP') head = { name, help: unescape(rest) };
+      if (keyword === 'HELP') head = { name, help: unescaped(rest) };
       else if (keyword === 'UNIT') {
         const last = families.at(-1);
         if (last?.name !== name || last.samples.length > 0 || !name.endsWith(`_${rest}`))
@@ -97,7 +97,7 @@ function parseSample(line: string): Sample {
       }
       at += 1;
       if (labels.has(label)) throw new Error(`a label twice: ${line}`);
-      labels.set(label, unescape(raw));
+      labels.set(label, unescaped(raw));
       if (line[at] === ',') at += 1;
       else if (line[at] !== '}') throw new Error(`no comma between labels: ${line}`);
     }
@@ -108,7 +108,7 @@ function parseSample(line: string): Sample {
   return { name, labels, value: Number(value.replace('Inf', 'Infinity')) };
 }
 
-function unescape(text: string): string {
+function unescaped(text: string): string {
   return text.replace(/\\(.?)/gs, (_, next: string) => {
     if (next === 'n') return '\n';
     if (next === '\\' || next === '"') return next;

@@ -8,7 +8,7 @@ export type MetricType = 'counter' | 'gauge' | 'histogram';
 export interface Series {
   /** The label set as it is printed. */
   readonly text: string;
-  readonly pairs: CanonicalLabels['pairs'];
+  readonly labels: Readonly<Record<string, string>>;
   /** A counter's or gauge's value; a histogram's sum. */
   value: number;
   /** A histogram's samples. */
@@ -97,9 +97,10 @@ export class Family {
     return this.series.get(OVERFLOW.text) ?? this.#add(OVERFLOW);
   }
 
-  #add({ text, pairs }: CanonicalLabels): Series {
+  #add({ text, labels: given }: CanonicalLabels): Series {
     const buckets = this.type === 'histogram' ? new Array<number>(this.bounds.length + 1).fill(0) : [];
-    const series = { text, pairs, value: 0, count: 0, buckets };
+    const labels = Object.freeze(Object.fromEntries(given.map(({ name, value }) => [name, value])));
+    const series = { text, labels, value: 0, count: 0, buckets };
     this.series.set(text, series);
     return series;
   }

@@ -8,7 +8,7 @@ export type CleanReason = 'metric_name' | 'label_name' | 'label_value';
 export interface CanonicalLabels {
   /** As it is printed, sorted by name: `method="GET",path="/api"`. No two label sets share it. */
   readonly text: string;
-  readonly pairs: readonly (readonly [name: string, value: string])[];
+  readonly labels: readonly { readonly name: string; readonly value: string }[];
   /** True when nothing had to be cleaned, so that the given values may serve as a key for next time. */
   readonly clean: boolean;
 }
@@ -21,8 +21,8 @@ const MAX_VALUE = 256;
 const MAX_NAME = 200;
 
 const METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
-// Two leading underscores are Prometheus's own.
-const LABEL_NAME = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/;
+/** Two leading underscores are Prometheus's own. */
+const LABEL_NAME = /^(?:[a-zA-Z]|_(?!_))[a-zA-Z0-9_]*$/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** A metric name every format accepts; `undefined` when nothing usable was given. */
@@ -52,15 +52,17 @@ function textOf(value: unknown): string | undefined {
   return undefined;
 }
 
-function cleanValue(text: string): string {
-  const short = text.length > MAX_VALUE ? text.slice(0, MAX_VALUE) : text;
-  return LONE_SURROGATE.test(short) ? short.replace(/\p{Surrogate}/gu, '\uFFFD') : short;
-}
-
 /** Escapes a label value as both formats want it. */
-export function escapeValue(value: string): string {
-  if (!/["\\\n]/.test(value)) return value;
-  return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+const escaped = (value: string): string =>
+  value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+
+interface Given {
+  /** The name as the application wrote it. */
+  readonly raw: string;
+  readonly name: string;
+  readonly value: string;
+  /** The value as it is printed. */
+  readonly printed: string;
 }
 
 /**
@@ -78,7 +80,8 @@ export function canonicalLabels(
     clean = false;
     cleaned(reason);
   };
-  const given: [name: string, value: string, raw: string][] = [];
+  const given: Given[] = [];
+  let isSorted = true;
   if (typeof labels === 'object' && labels !== null) {
     for (const raw in labels) {
       const value = (labels as Record<string, unknown>)[raw];
@@ -89,20 +92,47 @@ export function canonicalLabels(
         else unclean('label_value');
         continue;
       }
-      const name = cleanLabelName(raw, reserved);
-      if (name !== raw) unclean('label_name');
-      const safe = cleanValue(text);
-      if (safe !== text) unclean('label_value');
-      given.push([name, safe, raw]);
+      const label = labelOf(raw, text, reserved);
+      if (label.name !== raw) unclean('label_name');
+      if (label.value !== text) unclean('label_value');
+      if (given.length > 0 && label.name <= (given[given.length - 1] as Given).name) isSorted = false;
+      given.push(label);
     }
   } else if (labels !== undefined && labels !== null) unclean('label_value');
-  // By the given name where two clean to one, so that the order they came in does not matter.
-  given.sort((a, b) => compare(a[0], b[0]) || compare(a[2], b[2]));
-  const kept = given.filter(([name], i) => i === 0 || name !== given[i - 1]?.[0]);
-  for (let lost = given.length - Math.min(kept.length, MAX_LABELS); lost > 0; lost -= 1)
-    unclean('label_name');
-  const pairs = kept.slice(0, MAX_LABELS).map(([name, value]) => [name, value] as const);
-  return { text: pairs.map(([name, value]) => `${name}="${escapeValue(value)}"`).join(','), pairs, clean };
+  const kept = isSorted && given.length <= MAX_LABELS ? given : inOrder(given);
+  for (let lost = given.length - kept.length; lost > 0; lost -= 1) unclean('label_name');
+  return { text: textFor(kept), labels: kept, clean };
+}
+
+/** Printable ASCII that needs no escape: nearly every value. A loop, because these texts are short. */
+function isPlain(text: string): boolean {
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20 || code > 0x7e || code === 0x22 || code === 0x5c) return false;
+  }
+  return true;
+}
+
+function labelOf(raw: string, text: string, reserved: string | undefined): Given {
+  const name = cleanLabelName(raw, reserved);
+  if (text.length <= MAX_VALUE && isPlain(text)) return { raw, name, value: text, printed: text };
+  const short = text.slice(0, MAX_VALUE);
+  const value = LONE_SURROGATE.test(short) ? short.replace(/\p{Surrogate}/gu, '\uFFFD') : short;
+  return { raw, name, value, printed: escaped(value) };
+}
+
+/** By name, each once. Where two clean to one it is by the given names, so that their order does not matter. */
+function inOrder(given: readonly Given[]): Given[] {
+  return [...given]
+    .sort((a, b) => compare(a.name, b.name) || compare(a.raw, b.raw))
+    .filter(({ name }, i, all) => i === 0 || name !== all[i - 1]?.name)
+    .slice(0, MAX_LABELS);
+}
+
+function textFor(labels: readonly Given[]): string {
+  let text = '';
+  for (const { name, printed } of labels) text += `${text === '' ? '' : ','}${name}="${printed}"`;
+  return text;
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

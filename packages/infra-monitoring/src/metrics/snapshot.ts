@@ -44,14 +44,14 @@ export function snapshotOf(family: Family): MetricSnapshot {
   return {
     ...head,
     type: family.type,
-    series: all.map(({ pairs, value }) => ({ labels: Object.fromEntries(pairs), value })),
+    series: all.map(({ labels, value }) => ({ labels, value })),
   };
 }
 
-function histogramOf(family: Family, { pairs, count, value, buckets }: Series): HistogramSnapshot {
+function histogramOf(family: Family, { labels, count, value, buckets }: Series): HistogramSnapshot {
   let sum = 0;
   return {
-    labels: Object.fromEntries(pairs),
+    labels,
     count,
     sum: value,
     buckets: buckets.map((inside, i) => {

@@ -1,21 +1,30 @@
 import { randomFillSync } from 'node:crypto';
 
 const POOL = 4096;
+/** Bytes written out as text at a time. An id is a slice of that text and keeps it alive, so it is short. */
+const CHUNK = 256;
 const pool = Buffer.alloc(POOL);
-let at = POOL;
+let nextChunk = POOL;
+let text = '';
+let at = 0;
 
-/** `bytes` random bytes as lower-case hexadecimal digits, from a pool: one call to the system for many ids. */
-function hex(bytes: number): string {
-  if (at + bytes > POOL) {
-    randomFillSync(pool);
+/** Random hexadecimal digits: one call to the system serves some hundred ids. */
+function take(digits: number): string {
+  if (at + digits > text.length) {
+    if (nextChunk === POOL) {
+      randomFillSync(pool);
+      nextChunk = 0;
+    }
+    text = pool.toString('hex', nextChunk, nextChunk + CHUNK);
+    nextChunk += CHUNK;
     at = 0;
   }
-  at += bytes;
-  return pool.toString('hex', at - bytes, at);
+  at += digits;
+  return text.slice(at - digits, at);
 }
 
 /** A new W3C trace id. */
-export const newTraceId = (): string => hex(16);
+export const newTraceId = (): string => take(32);
 
 /** A new W3C span id. */
-export const newSpanId = (): string => hex(8);
+export const newSpanId = (): string => take(16);

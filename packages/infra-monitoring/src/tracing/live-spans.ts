@@ -29,6 +29,9 @@ interface LiveSpan {
   size: number;
 }
 
+/** A {@link FinishedSpan} in the making. */
+type Ended = { -readonly [K in keyof FinishedSpan]: FinishedSpan[K] };
+
 const NO_LINKS: readonly TraceContext[] = Object.freeze([]);
 const MAX_LINKS = 128;
 
@@ -87,36 +90,39 @@ export class LiveSpans {
     for (const live of this.#spans.values()) this.#lose(live, 'span_abandoned');
   }
 
-  #finish({ span, startedAt, attributes, links }: LiveSpan, how: EndSpanOptions | undefined): FinishedSpan {
+  #finish({ span, startedAt, attributes, links }: LiveSpan, how: EndSpanOptions | undefined): Ended {
     const { timer } = this.#options;
     const startTime = timer.epoch(startedAt);
-    const { traceId, spanId, parentSpanId, name, kind, sampled, state } = span;
-    const finished = {
-      traceId,
-      spanId,
-      parentSpanId,
-      name,
-      kind,
-      sampled,
-      state,
+    // Written out, because copying with a spread takes five times as long as all the rest.
+    const ended: Ended = {
+      traceId: span.traceId,
+      spanId: span.spanId,
+      parentSpanId: span.parentSpanId,
+      name: span.name,
+      kind: span.kind,
+      sampled: span.sampled,
+      state: span.state,
       startTime,
+      duration: timer.elapsed() - startedAt,
       attributes,
       links,
+      status: 'unset',
     };
-    let duration = timer.elapsed() - startedAt;
-    if (how === undefined) return { ...finished, duration, status: 'unset' };
+    if (how === undefined) return ended;
     const { endTime, error } = how;
-    if (typeof endTime === 'number' && endTime - endTime === 0) duration = Math.max(0, endTime - startTime);
-    const status = how.status ?? (error === undefined ? 'unset' : 'error');
-    return error === undefined
-      ? { ...finished, duration, status }
-      : { ...finished, duration, status, error: describeError(error) };
+    if (typeof endTime === 'number' && endTime - endTime === 0)
+      ended.duration = Math.max(0, endTime - startTime);
+    if (error !== undefined) ended.error = describeError(error);
+    ended.status = how.status ?? (error === undefined ? 'unset' : 'error');
+    return ended;
   }
 
   #lose(live: LiveSpan, reason: 'span_evicted' | 'span_abandoned'): void {
     this.#spans.delete(live.span.spanId);
     this.#options.onLost(reason);
-    this.#options.onEnd({ ...this.#finish(live, undefined), abandoned: true });
+    const ended = this.#finish(live, undefined);
+    ended.abandoned = true;
+    this.#options.onEnd(ended);
   }
 
   #evictOldest(): void {
