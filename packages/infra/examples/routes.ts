@@ -91,7 +91,7 @@ async function state(): Promise<Response> {
     crons: (await crons()).map(({ name, next }) => ({ name, next })),
     metrics: metrics
       .split('\n')
-      .filter((line) => /^(sign_ups|welcome_emails|queue_|http_server_)/.test(line))
+      .filter((line) => /_total|^(http_server|queue|email)_.*_count/.test(line))
       .join('\n'),
     engines: 'embedded drivers: no server and no key',
   });
