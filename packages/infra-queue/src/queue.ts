@@ -106,6 +106,11 @@ export function makeQueue(options: QueueOptions, keepAlive: boolean): Queue {
   const assertOpen = (): void => {
     if (closed) throw new QueueClosedError();
   };
+  const assertJob = (call: string, job: Partial<Job> | undefined): void => {
+    assertOpen();
+    // Two modules that import each other see each other's constants as undefined for a while.
+    if (!job?.schema) throw new QueueOptionError(call, 'job', 'what defineJob() returned');
+  };
 
   const queue: Queue = {
     driver: driver.name,
@@ -119,7 +124,7 @@ export function makeQueue(options: QueueOptions, keepAlive: boolean): Queue {
       return closed;
     },
     async enqueue(job, payload, enqueueOptions = {}) {
-      assertOpen();
+      assertJob('enqueue()', job);
       return enqueueing.trace(
         async () => {
           const prepared = await prepareJob(job, payload, enqueueOptions, clock);
@@ -130,7 +135,7 @@ export function makeQueue(options: QueueOptions, keepAlive: boolean): Queue {
       );
     },
     async enqueueMany(job, payloads, manyOptions = {}) {
-      assertOpen();
+      assertJob('enqueueMany()', job);
       const { delay, at, priority } = manyOptions;
       const shared = definedOnly({ delay, at, priority });
       return enqueueing.trace(

@@ -96,9 +96,10 @@ export async function runWorker(options: WorkerOptions, host: WorkerHost): Promi
     consumers.set(queue, consumer);
   };
   const serveDefined = async (): Promise<void> => {
+    // First what may fail: a worker that did not start must serve nothing.
+    if (crons && (await scheduleCrons(driver))) serve(CRON_QUEUE, concurrency);
     if (queues) for (const [queue, slots] of queues) serve(queue, slots);
     else for (const { queue } of registry().jobs.values()) serve(queue, concurrency);
-    if (crons) await scheduleCrons(driver, () => serve(CRON_QUEUE, concurrency));
   };
   const follow = (): void => {
     serveDefined().catch((err: unknown) => log.error({ err }, 'scheduling the crons failed'));
@@ -168,13 +169,12 @@ async function isBusy(driver: QueueDriver, served: ReadonlyMap<string, unknown>)
   );
 }
 
-/** Stores the schedule of every defined cron, and serves their queue when there is one. */
-async function scheduleCrons(driver: QueueDriver, serveQueue: () => void): Promise<void> {
+/** Stores the schedule of every defined cron. False when there is none. */
+async function scheduleCrons(driver: QueueDriver): Promise<boolean> {
   const crons = [...registry().crons.values()];
-  if (crons.length === 0) return;
-  serveQueue();
   for (const { name, schedule: pattern, timezone, overlap, retries } of crons)
     await driver.schedule({ name, queue: CRON_QUEUE, pattern, timezone, overlap, attempts: retries + 1 });
+  return crons.length > 0;
 }
 
 /** Another process, of another version, may know it: it goes back and is offered again, less and less often. */

@@ -144,3 +144,12 @@ test('enqueueMany keeps the order over many chunks', async () => {
   expect(ran).toEqual(payloads.map(({ id }) => id));
   expect(await queue.enqueueMany(define({}, 'none'), [])).toEqual([]);
 });
+
+test('something that is no job is refused in words', async () => {
+  const { queue } = bench();
+  for (const call of [queue.enqueue(undefined as never, {}), queue.enqueueMany('task' as never, [])])
+    await expect(call).rejects.toMatchObject({
+      code: 'E_QUEUE_OPTION',
+      message: expect.stringContaining('what defineJob() returned'),
+    });
+});

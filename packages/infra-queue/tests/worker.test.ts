@@ -4,7 +4,8 @@ import { shutdown } from '@vibeonrails/infra-core';
 import { resetInfra } from '@vibeonrails/infra-core/testing';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { defineJob, type Job, type JobOptions } from '../src/index.ts';
+import { memoryDriver } from '../src/drivers/memory.ts';
+import { defineCron, defineJob, type Job, type JobOptions } from '../src/index.ts';
 import { bench, gate } from './bench.ts';
 
 type Handler = Parameters<typeof defineJob<z.ZodString>>[0]['handler'];
@@ -79,6 +80,20 @@ test.each([
   const { queue } = bench();
   const error = await queue.startWorker(options).catch((thrown) => thrown);
   expect(error).toMatchObject({ code: 'E_QUEUE_OPTION', message: expect.stringMatching(words) });
+});
+
+test('a worker whose crons cannot be scheduled does not start, and serves nothing', async () => {
+  const keep = { count: 10, age: 1e6 };
+  const inner = memoryDriver({ keep: { completed: keep, dead: keep } });
+  const { queue } = bench({ driver: { ...inner, schedule: () => Promise.reject(new Error('down')) } });
+  defineCron({ name: 'c', schedule: '@daily', handler: () => undefined });
+  await queue.enqueue(
+    define('a', () => undefined),
+    'x',
+  );
+  await expect(queue.startWorker()).rejects.toThrow('down');
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(await queue.stats()).toMatchObject({ waiting: 1, completed: 0 });
 });
 
 test('stop drains what runs, and takes no more', async () => {
