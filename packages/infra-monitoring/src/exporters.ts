@@ -56,10 +56,13 @@ export function exporters(onThrow: () => void): Exporters {
       };
     },
     async ready() {
-      for (const exporter of all)
-        await exporter.ready().catch((cause: unknown) => {
+      for (const exporter of all) {
+        try {
+          await exporter.ready();
+        } catch (cause) {
           throw new ExporterError(exporter.name, cause);
-        });
+        }
+      }
     },
     exportSpan(span) {
       for (const exporter of all) {

@@ -1,0 +1,184 @@
+import { describeConfig, modulesInUse, operation, slot } from '@vibeonrails/infra-core';
+import { resetInfra } from '@vibeonrails/infra-core/testing';
+import {
+  activeSpan,
+  collectProcessMetrics,
+  configureMonitoring,
+  createMonitoring,
+  decrement,
+  describe as describeMetric,
+  gauge,
+  increment,
+  instrument,
+  metricsHandler,
+  monitoring,
+  registry,
+  startTimer,
+  time,
+  traceHandler,
+  withHttpSpan,
+  withSpan,
+} from '@vibeonrails/infra-monitoring';
+import { collectSpans, fakeMonitoring } from '@vibeonrails/infra-monitoring/testing';
+import { afterEach, describe, expect, test } from 'vitest';
+
+afterEach(async () => {
+  await monitoring.close();
+  resetInfra();
+});
+
+describe('the default monitoring', () => {
+  test('is one, whichever way it is called', async () => {
+    increment('jobs');
+    monitoring.increment('jobs');
+    registry.increment('jobs');
+    describeMetric('size', { type: 'gauge', help: 'How large.' });
+    gauge('size', 2);
+    decrement('size');
+    time('work_ms', () => 0);
+    startTimer('work_ms')();
+    expect(registry.value('jobs')).toBe(3);
+    expect(monitoring.registry.value('size')).toBe(1);
+    expect(registry.value('work_ms')).toBe(2);
+    expect(await metricsHandler()(new Request('http://localhost')).text()).toBe(await registry.render());
+  });
+  test('traces with every call', async () => {
+    withSpan('a', (span) => expect(activeSpan()?.spanId).toBe(span.spanId));
+    const request = new Request('http://localhost');
+    withHttpSpan(request, () => new Response(), { route: '/b' });
+    await traceHandler(() => new Response(), { route: '/c' })(request);
+    const stop = instrument();
+    await operation('cache.set').trace(async () => 0, { key: 'k', driver: 'memory' });
+    stop();
+    expect(monitoring.recentSpans().map(({ name }) => name)).toEqual(['a', 'GET /b', 'GET /c', 'cache.set']);
+  });
+  test('is configured before its first use', () => {
+    configureMonitoring({ keepSpans: 1, env: {} });
+    withSpan('a', () => 0);
+    withSpan('b', () => 0);
+    expect(monitoring.recentSpans()).toHaveLength(1);
+  });
+  test('cannot be configured once in use, unless it is replaced', () => {
+    increment('jobs');
+    expect(() => configureMonitoring({})).toThrow(
+      expect.objectContaining({ code: 'E_MONITORING_CONFIGURED' }),
+    );
+    configureMonitoring({ replace: true });
+    expect(registry.value('jobs')).toBeUndefined();
+  });
+  test('describes its variables and its module', () => {
+    const own = describeConfig().filter((variable) => variable.package === '@vibeonrails/infra-monitoring');
+    expect(own.map(({ variable }) => variable)).toEqual(['OTEL_TRACES_SAMPLER', 'OTEL_TRACES_SAMPLER_ARG']);
+    expect(modulesInUse()).toContainEqual(expect.objectContaining({ module: 'monitoring', contract: 1 }));
+  });
+  test('records apart when another copy made a default this one does not know', async () => {
+    const modules = slot('modules', 1, () => new Map<string, { instance?: object }>());
+    const entry = modules.get('monitoring') ?? {};
+    entry.instance = { contract: 99, value: {} };
+    expect(() => increment('jobs')).not.toThrow();
+    expect(registry.value('jobs')).toBe(1);
+    expect(() => monitoring.ready()).toThrow(expect.objectContaining({ code: 'E_MONITORING_CONTRACT' }));
+    delete entry.instance;
+  });
+});
+
+describe('process metrics', () => {
+  test('are read at each scrape, until stopped', () => {
+    const stop = collectProcessMetrics();
+    const first = registry.value('process_resident_memory_bytes');
+    expect(first).toBeUndefined();
+    const names = registry.snapshot().map(({ name }) => name);
+    expect(names).toEqual(
+      expect.arrayContaining([
+        'process_cpu_seconds_total',
+        'process_resident_memory_bytes',
+        'process_start_time_seconds',
+        'nodejs_heap_size_used_bytes',
+        'nodejs_eventloop_utilization',
+        'nodejs_active_resources',
+      ]),
+    );
+    expect(registry.value('process_resident_memory_bytes')).toBeGreaterThan(1e6);
+    stop();
+    registry.gauge('process_resident_memory_bytes', 0);
+    registry.snapshot();
+    expect(registry.value('process_resident_memory_bytes')).toBe(0);
+  });
+  test('count processor time once, however many collect it', () => {
+    const stops = [collectProcessMetrics(), collectProcessMetrics()];
+    registry.snapshot();
+    registry.snapshot();
+    const { user } = process.cpuUsage();
+    expect(registry.value('process_cpu_seconds', { mode: 'user' })).toBeGreaterThan(0);
+    expect(registry.value('process_cpu_seconds', { mode: 'user' })).toBeLessThanOrEqual(user / 1e6);
+    for (const stop of stops) stop();
+  });
+  test('see an event loop that was blocked', async () => {
+    const stop = collectProcessMetrics();
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    const end = performance.now() + 120;
+    while (performance.now() < end);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    registry.snapshot();
+    expect(registry.value('nodejs_eventloop_lag_seconds', { quantile: 1 })).toBeGreaterThan(0.05);
+    stop();
+  });
+  test('can hold the garbage collector’s pauses', async () => {
+    const stop = collectProcessMetrics({ gc: true });
+    const names = (): string[] => registry.snapshot().map(({ name }) => name);
+    while (!names().includes('nodejs_gc_duration_seconds')) {
+      Array.from({ length: 100_000 }, () => ({}));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    stop();
+  });
+});
+
+describe('fakeMonitoring', () => {
+  test('stands in for the default one and puts it back', () => {
+    increment('jobs');
+    {
+      using fake = fakeMonitoring();
+      increment('jobs', 5, { queue: 'a' });
+      withSpan('work', () => 0, { attributes: { size: 2 } });
+      expect(fake.value('jobs')).toBeUndefined();
+      fake.assertMetric('jobs', 5, { queue: 'a' });
+      expect(fake.assertSpan('work', { size: 2 }).name).toBe('work');
+      expect(() => fake.assertMetric('jobs', 6, { queue: 'a' })).toThrow(
+        'unexpected value of jobs {"queue":"a"}',
+      );
+      expect(() => fake.assertSpan('other')).toThrow(
+        'expected a span "other" to have ended; those that did: work',
+      );
+      expect(() => fake.assertSpan('work', { size: 3 })).toThrow('{"size":3}');
+    }
+    expect(registry.value('jobs')).toBe(1);
+  });
+  test('has a clock of its own', async () => {
+    using fake = fakeMonitoring();
+    const stop = startTimer('work_ms');
+    await fake.clock.advance('2s');
+    expect(stop()).toBe(2000);
+  });
+});
+
+describe('collectSpans', () => {
+  test('collects what ends while it runs', () => {
+    withSpan('before', () => 0);
+    const collected = collectSpans();
+    withSpan('outer', () => withSpan('inner', () => 0));
+    expect(collected.named('inner')).toHaveLength(1);
+    expect(collected.tree()).toMatchObject([{ name: 'outer', children: [{ name: 'inner' }] }]);
+    collected.clear();
+    collected.stop();
+    withSpan('after', () => 0);
+    expect(collected.spans).toEqual([]);
+  });
+  test('collects from one monitoring alone when told which', () => {
+    const other = createMonitoring({ env: {} });
+    using collected = collectSpans(other);
+    withSpan('default', () => 0);
+    other.withSpan('other', () => 0);
+    expect(collected.spans.map(({ name }) => name)).toEqual(['other']);
+  });
+});
