@@ -1,0 +1,133 @@
+import { readFile } from 'node:fs/promises';
+import type { ConnectionOptions } from 'node:tls';
+import type { RedisClient } from './client.ts';
+import { RedisTlsError } from './errors.ts';
+import { describeTarget, type RedisTarget } from './url.ts';
+
+/** How an encrypted connection is made: options of `node:tls`. */
+export interface RedisTlsOptions {
+  /** The certificate authority to trust, in PEM form. @default the system's */
+  readonly ca?: string | Buffer | (string | Buffer)[];
+  /** A certificate of the client's, where the server asks for one. */
+  readonly cert?: string | Buffer;
+  readonly key?: string | Buffer;
+  readonly passphrase?: string;
+  /** The name that the server's certificate must be for. @default the host */
+  readonly servername?: string;
+  /** False accepts every certificate, and so every server that claims to be this one. @default true */
+  readonly rejectUnauthorized?: boolean;
+}
+
+/** The settings of a client, complete. */
+export interface ClientSettings {
+  readonly target: RedisTarget;
+  readonly tls: RedisTlsOptions;
+  readonly name: string;
+  /** Milliseconds. */
+  readonly connectTimeout: number;
+  /** Milliseconds; `false` for none. */
+  readonly commandTimeout: number | false;
+  readonly maxRetries: number | null;
+  readonly offlineQueue: boolean;
+}
+
+const FIRST_DELAY = 100;
+const LONGEST_DELAY = 5000;
+
+/** Milliseconds to wait before a reconnection: doubling from 100 to 5,000, a random half of it. */
+export function reconnectDelay(attempt: number, random: () => number = Math.random): number {
+  const delay = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** Math.min(attempt - 1, 20));
+  return Math.round(delay * (0.5 + random() / 2));
+}
+
+/** Loads ioredis and makes a client that does not connect before it is told to. */
+export async function makeClient(settings: ClientSettings): Promise<RedisClient> {
+  const { target } = settings;
+  const [{ Cluster, Redis }, tls] = await Promise.all([import('ioredis'), tlsOf(settings)]);
+  const shared = sharedOptions(settings, tls);
+  if (target.mode === 'cluster') return new Cluster([...target.nodes], clusterOptions(settings, shared));
+  const options = {
+    ...shared,
+    lazyConnect: true,
+    db: target.db,
+    enableOfflineQueue: settings.offlineQueue,
+    retryStrategy: (attempt: number) => reconnectDelay(attempt),
+  };
+  if (target.mode === 'single') return new Redis({ ...options, ...target.nodes[0] });
+  return new Redis({
+    ...options,
+    sentinels: [...target.nodes],
+    name: target.master,
+    sentinelUsername: target.sentinelUsername,
+    sentinelPassword: target.sentinelPassword,
+    sentinelRetryStrategy: options.retryStrategy,
+    sentinelCommandTimeout: settings.connectTimeout,
+    failoverDetector: true,
+    ...(tls ? { sentinelTLS: tls, enableTLSForSentinelMode: true } : {}),
+  });
+}
+
+/** What every mode takes. */
+interface SharedOptions {
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+  readonly family: number | undefined;
+  readonly connectionName: string;
+  readonly connectTimeout: number;
+  readonly maxRetriesPerRequest: number | null;
+  readonly commandTimeout?: number;
+  readonly socketTimeout?: number;
+  readonly tls?: ConnectionOptions;
+  readonly reconnectOnError: (error: Error) => boolean;
+}
+
+function sharedOptions(settings: ClientSettings, tls: ConnectionOptions | undefined): SharedOptions {
+  const { target, commandTimeout } = settings;
+  return {
+    username: target.username,
+    password: target.password,
+    family: target.family,
+    connectionName: settings.name,
+    connectTimeout: settings.connectTimeout,
+    maxRetriesPerRequest: settings.maxRetries,
+    // After a failover the former master answers READONLY until the connection is made anew.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    // A peer that vanished without a word: each command would time out until the kernel gives up, minutes later.
+    ...(commandTimeout === false ? {} : { commandTimeout, socketTimeout: 2 * commandTimeout }),
+    ...(tls ? { tls } : {}),
+  };
+}
+
+function clusterOptions(settings: ClientSettings, redisOptions: SharedOptions): object {
+  return {
+    lazyConnect: true,
+    enableOfflineQueue: settings.offlineQueue,
+    clusterRetryStrategy: (attempt: number) => reconnectDelay(attempt),
+    slotsRefreshTimeout: settings.connectTimeout,
+    redisOptions,
+    // A certificate is for a name: with TLS, names must not be turned into addresses first.
+    ...(settings.target.tls ? { dnsLookup: keepName } : {}),
+  };
+}
+
+const keepName = (name: string, done: (error: null, address: string) => void): void => done(null, name);
+
+async function tlsOf({ target, tls }: ClientSettings): Promise<ConnectionOptions | undefined> {
+  if (!target.tls) return undefined;
+  const { ca, servername } = target;
+  const authority = ca === undefined ? {} : { ca: await readAuthority(ca, target) };
+  return { ...authority, ...(servername === undefined ? {} : { servername }), ...tls };
+}
+
+async function readAuthority(path: string, target: RedisTarget): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw new RedisTlsError(
+      describeTarget(target),
+      `the certificate authority ${path} cannot be read`,
+      'Correct `?ca=` in the URL.',
+      cause as Error,
+    );
+  }
+}
