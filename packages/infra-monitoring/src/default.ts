@@ -160,7 +160,7 @@ export const monitoring: Monitoring = {
   recentSpans: () => it().recentSpans(),
   traceTree: (traceId) => it().traceTree(traceId),
   flush: () => it().flush(),
-  ready: () => handle.instance().ready(),
+  ready: async () => handle.instance().ready(),
   close: () => it().close(),
 };
 

@@ -77,7 +77,7 @@ describe('the default monitoring', () => {
     entry.instance = { contract: 99, value: {} };
     expect(() => increment('jobs')).not.toThrow();
     expect(registry.value('jobs')).toBe(1);
-    expect(() => monitoring.ready()).toThrow(expect.objectContaining({ code: 'E_MONITORING_CONTRACT' }));
+    await expect(monitoring.ready()).rejects.toMatchObject({ code: 'E_MONITORING_CONTRACT' });
     delete entry.instance;
   });
 });
