@@ -30,7 +30,8 @@ export function parseAddress(input: AddressInput, field: string): Address {
   const local = email.slice(0, at);
   if (local.length > 64 || !LOCAL.test(local)) refuse('has an invalid part before the @');
   const domain = toDomain(email.slice(at + 1)) ?? refuse('has an invalid part behind the @');
-  return { ...(name === '' ? {} : { name }), email: `${local}@${domain}` };
+  const shown = name.trim();
+  return { ...(shown === '' ? {} : { name: shown }), email: `${local}@${domain}` };
 }
 
 /** Reads one address, or a list of them. */
@@ -51,16 +52,16 @@ export function maskAddress({ email }: Address): string {
 function split(input: unknown): { name: string; email: string } | undefined {
   if (typeof input === 'object' && input !== null) {
     const { name = '', email } = input as { name?: unknown; email?: unknown };
-    return typeof name === 'string' && typeof email === 'string' ? { name: name.trim(), email } : undefined;
+    return typeof name === 'string' && typeof email === 'string' ? { name, email } : undefined;
   }
   if (typeof input !== 'string') return undefined;
-  const text = input.trim();
+  const text = input.replaceAll(/^ +| +$/g, '');
   if (!text.endsWith('>')) return { name: '', email: text };
   const quoted = /^"((?:[^"\\]|\\.)*)"\s*<([^<>]*)>$/s.exec(text);
-  if (quoted) return { name: (quoted[1] ?? '').replaceAll(/\\(.)/gs, '$1').trim(), email: quoted[2] ?? '' };
+  if (quoted) return { name: (quoted[1] ?? '').replaceAll(/\\(.)/gs, '$1'), email: quoted[2] ?? '' };
   // Unquoted, a comma or another angle bracket could begin a second recipient.
   const plain = /^([^"<>,;:@()\\[\]]*)<([^<>]*)>$/s.exec(text);
-  return plain ? { name: (plain[1] ?? '').trim(), email: plain[2] ?? '' } : undefined;
+  return plain ? { name: plain[1] ?? '', email: plain[2] ?? '' } : undefined;
 }
 
 /** The domain in ASCII, lower case; undefined for what is none. `localhost` is one, for tests. */

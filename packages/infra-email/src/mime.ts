@@ -80,7 +80,7 @@ function fileParameter(filename: string): string {
     /['()*!~]/g,
     (it) => `%${it.charCodeAt(0).toString(16)}`,
   );
-  const pieces = encoded.match(/(?:%..|[^%]){1,50}/g) ?? [];
+  const pieces = encoded.match(/(?:%..|[^%]){1,20}/g) ?? [];
   return pieces.map((piece, i) => `filename*${i}*=${i === 0 ? "utf-8''" : ''}${piece}`).join(`;${BREAK} `);
 }
 
@@ -101,9 +101,9 @@ function phrase(name: string): string {
 
 /** A header's text: as it is where that is plain and fits the line, folded at blanks, else encoded. */
 function words(text: string, taken: number): string {
-  const plain = /^[\x20-\x7e]*$/.test(text) && !text.includes('=?') && text === text.trim();
+  const plain = /^[\x20-\x7e]*$/.test(text) && !/=\?| {2}/.test(text) && text === text.trim();
   if (plain && text.length + taken <= 78) return text;
-  if (plain && !/ {2}/.test(text) && !/\S{70}/.test(text)) return fold(text, taken);
+  if (plain && !/\S{70}/.test(text)) return fold(text, taken);
   return encodedWords(text);
 }
 

@@ -98,8 +98,19 @@ async function loadLibraries(): Promise<Libraries> {
     markdown,
     // A stylesheet is never fetched, from a server or from this machine; @media rules stay, as nothing can inline them.
     inline: (html) =>
-      css.inline(html, { loadRemoteStylesheets: false, keepAtRules: true, removeInlinedSelectors: true }),
+      rulesLast(
+        css.inline(html, { loadRemoteStylesheets: false, keepAtRules: true, removeInlinedSelectors: true }),
+      ),
   };
+}
+
+/**
+ * Moves the @media rules, which the inliner puts at the start of the head, to its end: a browser looks for the
+ * charset in the first 1024 bytes, and a rule must come behind those it overrides.
+ */
+function rulesLast(html: string): string {
+  const rules = /(<head[^>]*>)(<style>@[^<]*<\/style>)([\s\S]*?)(?=<\/head>)/;
+  return html.replace(rules, (_, head: string, style: string, rest: string) => head + rest + style);
 }
 
 /** Makes a template engine. */
@@ -215,7 +226,7 @@ function draft(
   const unprinted: MissingVariable[] = [];
   const line = (program: Program): string => {
     const own: Slot[] = [];
-    return fillPlain(program.run(data, own, unprinted), own)
+    return fillPlain(program.expand(program.run(data, own, unprinted)), own)
       .replaceAll(/\s+/g, ' ')
       .trim();
   };

@@ -25,7 +25,7 @@ const FORM = 'Start the file with `---`, a line `subject: …`, and `---`.';
  * @throws {@link TemplateSyntaxError} `E_EMAIL_TEMPLATE_SYNTAX` when its front matter is not what it should be.
  */
 export async function parseFrontMatter(source: string, file: string): Promise<TemplateParts> {
-  const match = /^---[ \t]*\n([\s\S]*?)(?:^|\n)---[ \t]*(?:\n|$)/.exec(source);
+  const match = /^---[ \t]*\n((?:[^\n]*\n)*?)---[ \t]*(?:\n|$)/.exec(source);
   if (!match) throw new TemplateSyntaxError({ file, line: 1 }, 'there is no front matter', FORM);
   const [all, yaml = ''] = match;
   const values = await readYaml(yaml, file);
