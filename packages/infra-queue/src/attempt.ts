@@ -38,50 +38,78 @@ const processing = operation('queue.process');
 /** How an attempt goes back to its queue because its worker stops. */
 export const STOPPED: Outcome = Object.freeze({ type: 'released', delay: 0 });
 
+const DONE: Outcome = Object.freeze({ type: 'done' });
+
 /** Thrown by `ctx.snooze` and `ctx.discard` to leave the handler; what was decided is kept beside it. */
 const LEAVE = new Error('the handler was left through ctx.snooze() or ctx.discard(): let this error pass');
 
-/** Runs a job once, in the context it was enqueued in, until its handler settles. `signal` is the driver's. */
-export function startAttempt(job: DriverJob, task: Task, signal: AbortSignal, host: AttemptHost): Attempt {
-  const abort = new AbortController();
-  const passOn = (): void => abort.abort(signal.reason);
-  if (signal.aborted) passOn();
-  signal.addEventListener('abort', passOn, { once: true });
-  let abandon: () => void = () => undefined;
-  const abandoned = new Promise<Outcome>((resolve) => {
-    abandon = () => resolve(STOPPED);
-  });
-  const run = contextStorage().run(extract({ ...job.meta }), () => runOnce(job, task, abort, host));
+/** A signal that is made when somebody asks for it: most handlers never do, and one per job is dear. */
+interface LazySignal {
+  readonly signal: AbortSignal;
+  /** Why it was aborted; `undefined` while it is not. */
+  readonly reason: unknown;
+  /** Aborts it. The first reason stays. */
+  abort(reason: unknown): void;
+}
+
+function lazySignal(): LazySignal {
+  let controller: AbortController | undefined;
+  let why: unknown;
   return {
-    outcome: Promise.race([run, abandoned]).finally(() => signal.removeEventListener('abort', passOn)),
-    stop: () => abort.abort(new WorkerStoppingError()),
-    abandon,
+    get signal() {
+      controller ??= new AbortController();
+      if (why !== undefined) controller.abort(why);
+      return controller.signal;
+    },
+    get reason() {
+      return why;
+    },
+    abort(reason) {
+      why ??= reason;
+      controller?.abort(why);
+    },
   };
 }
 
-async function runOnce(
-  job: DriverJob,
-  task: Task,
-  abort: AbortController,
-  host: AttemptHost,
-): Promise<Outcome> {
+/** Runs a job once, in the context it was enqueued in, until its handler settles. `signal` is the driver's. */
+export function startAttempt(job: DriverJob, task: Task, signal: AbortSignal, host: AttemptHost): Attempt {
+  const own = lazySignal();
+  const passOn = (): void => own.abort(signal.reason);
+  if (signal.aborted) passOn();
+  else signal.addEventListener('abort', passOn, { once: true });
+  const run = contextStorage().run(extract({ ...job.meta }), () => runOnce(job, task, own, host));
+  let abandon: () => void = () => undefined;
+  const outcome = new Promise<Outcome>((resolve) => {
+    abandon = () => resolve(STOPPED);
+    void run.then(resolve);
+  });
+  return { outcome, stop: () => own.abort(new WorkerStoppingError()), abandon };
+}
+
+async function runOnce(job: DriverJob, task: Task, own: LazySignal, host: AttemptHost): Promise<Outcome> {
   const { id, name, queue, attempt } = job;
-  const log = host.log.child({ job: name, job_id: id, attempt });
+  let logger: Logger | undefined;
   let decided: Outcome | undefined;
   const leave = (outcome: Outcome): never => {
     decided = outcome;
     throw LEAVE;
   };
   const ctx: JobContext = {
-    ...{ id, name, queue, attempt, log },
+    ...{ id, name, queue, attempt },
     lastAttempt: attempt > task.retries,
-    signal: abort.signal,
     ...(task.timeout === undefined ? {} : { deadline: new Date(host.clock.now() + task.timeout) }),
+    get signal() {
+      return own.signal;
+    },
+    get log() {
+      logger ??= host.log.child({ job: name, job_id: id, attempt });
+      return logger;
+    },
     progress: (percent) => host.progress(job, Math.min(100, Math.max(0, Number(percent) || 0))),
     snooze: (delay) => leave({ type: 'released', delay: toMs(delay) }),
     discard: (reason) => leave({ type: 'discarded', reason }),
   };
-  const cancelTimeout = startTimeout(name, task.timeout, abort, host, log);
+  const cancelTimeout = startTimeout(ctx, task.timeout, own, host.clock);
   try {
     await processing.trace(
       () =>
@@ -90,54 +118,51 @@ async function runOnce(
         }),
       { job: name, queue, driver: host.driver, id, attempt },
     );
-    return decided ?? { type: 'done' };
+    return decided ?? DONE;
   } catch (thrown) {
-    return await failed(thrown, job, task, abort.signal, host, log);
+    return await failed(thrown, ctx, task, own.reason, host);
   } finally {
-    cancelTimeout();
+    cancelTimeout?.();
   }
 }
 
 function startTimeout(
-  name: string,
+  ctx: JobContext,
   timeout: number | undefined,
-  abort: AbortController,
-  host: AttemptHost,
-  log: Logger,
-): () => void {
-  if (timeout === undefined) return () => undefined;
-  return host.clock.after(timeout, () => {
-    log.warn(
+  own: LazySignal,
+  clock: Clock,
+): (() => void) | undefined {
+  if (timeout === undefined) return undefined;
+  return clock.after(timeout, () => {
+    ctx.log.warn(
       { timeout },
       'the job timed out: its signal is aborted, its slot stays taken until the handler returns',
     );
-    abort.abort(new JobTimeoutError(name, timeout));
+    own.abort(new JobTimeoutError(ctx.name, timeout));
   });
 }
 
-/** What a failed run comes to. An abort explains the failure better than what the handler made of it. */
+/** What a failed run comes to. The reason of an abort explains it better than what the handler made of that. */
 async function failed(
   thrown: unknown,
-  job: DriverJob,
+  ctx: JobContext,
   task: Task,
-  signal: AbortSignal,
+  reason: unknown,
   host: AttemptHost,
-  log: Logger,
 ): Promise<Outcome> {
-  const reason: unknown = signal.aborted ? signal.reason : undefined;
   if (isInfraError(reason, 'E_QUEUE_CANCELLED')) return { type: 'discarded', reason: 'cancelled' };
   if (reason !== undefined && !isInfraError(reason, 'E_QUEUE_TIMEOUT')) return STOPPED;
-  const error = reason === undefined ? toError(thrown) : withCause(reason as Error, thrown);
+  const error = reason === undefined ? toError(thrown) : withCause(reason, thrown);
+  const { id, name, queue, attempt, lastAttempt, log } = ctx;
   const hopeless = ['E_QUEUE_PAYLOAD', 'E_QUEUE_UNRECOVERABLE'].some((code) => isInfraError(error, code));
-  if (!hopeless && job.attempt <= task.retries) {
-    const delay = delayAfter(task, job.attempt, error, host.random, (err) =>
+  if (!hopeless && !lastAttempt) {
+    const delay = delayAfter(task, attempt, error, host.random, (err) =>
       log.error({ err }, "the job's backoff function failed: the default is used"),
     );
     log.warn({ err: error, delay }, `the job failed and is tried again in ${delay} ms`);
     return { type: 'retry', delay, error };
   }
   log.error({ err: error }, 'the job is dead');
-  const { id, name, queue, attempt } = job;
   try {
     await task.onDead?.(error, { id, name, queue, attempt, log });
   } catch (err) {

@@ -25,7 +25,7 @@ export function taskOf(stored: DriverJob): Task | undefined {
   const cron = crons.get(stored.name);
   if (!cron) return undefined;
   const scheduledFor = new Date(stored.tick ?? stored.addedAt);
-  return { ...cron, run: async (ctx) => cron.handler({ ...ctx, scheduledFor }) };
+  return { ...cron, run: async (ctx) => cron.handler(Object.assign(ctx, { scheduledFor })) };
 }
 
 function jobTask(job: Job, stored: DriverJob): Task {

@@ -56,8 +56,8 @@ export interface WorkerHost extends Omit<AttemptHost, 'driver' | 'progress'> {
 
 /** Handlers get this long to heed their signal before they are left behind. */
 const SETTLE = 1000;
-/** Between two looks at a store that others change too. */
-const IDLE_POLL = 10;
+/** The longest wait between two looks at a store that others change too. */
+const IDLE_POLL_MAX = 100;
 /** The longest wait before a job nobody here knows is offered again. */
 const UNKNOWN_JOB_MAX = 60_000;
 
@@ -141,7 +141,8 @@ export async function runWorker(options: WorkerOptions, host: WorkerHost): Promi
       return running.size;
     },
     async idle() {
-      while (await isBusy(driver, consumers)) await pause(IDLE_POLL);
+      for (let wait = 10; await isBusy(driver, consumers); wait = Math.min(2 * wait, IDLE_POLL_MAX))
+        await pause(wait);
     },
     stop() {
       stopping ??= Promise.resolve()
