@@ -15,9 +15,11 @@ import {
 } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
 import { createStorage, type Storage } from '../src/client.ts';
+import { fileLocks } from '../src/drivers/fs/locks.ts';
 import { decodeName, encodeName, pathOf } from '../src/drivers/fs/paths.ts';
 import { eventually, leftovers, temporaryFolders } from './temporary.ts';
 
@@ -267,6 +269,36 @@ test('the lock of a process that lives is waited for, unless it is 30 seconds ol
     await put;
     expect(await leftovers(dir)).toEqual([]);
   }
+});
+
+test('callers of one process take turns in the order they came', async () => {
+  const dir = newFolder();
+  const locks = fileLocks(dir);
+  const order: number[] = [];
+  let inside = 0;
+  await Promise.all(
+    Array.from({ length: 20 }, (_, i) =>
+      locks.hold('k', async () => {
+        inside += 1;
+        expect(inside).toBe(1);
+        await setImmediate();
+        order.push(i);
+        inside -= 1;
+      }),
+    ),
+  );
+  expect(order).toEqual(Array.from({ length: 20 }, (_, i) => i));
+  expect(await readdir(dir)).toEqual([]);
+});
+
+test('a turn that fails lets the next one go', async () => {
+  const locks = fileLocks(newFolder());
+  const failed = locks.hold('k', async () => {
+    throw new Error('failed');
+  });
+  const next = locks.hold('k', async () => 'done');
+  await expect(failed).rejects.toThrow('failed');
+  expect(await next).toBe('done');
 });
 
 test('a folder that was removed meanwhile is made again', async () => {
