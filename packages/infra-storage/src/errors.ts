@@ -168,6 +168,13 @@ export class StorageTypeError extends InfraError {
   }
 }
 
+/** A request to the handler with a method it does not serve. */
+export class StorageMethodError extends InfraError {
+  constructor(method: string) {
+    super(`${method} is not served here.`, { code: 'E_STORAGE_METHOD', help: 'Use GET, HEAD or PUT.' });
+  }
+}
+
 /** In production the filesystem driver signs only with a secret that was given to it. */
 export class StorageSecretRequiredError extends InfraError {
   constructor() {

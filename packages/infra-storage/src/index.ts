@@ -31,6 +31,7 @@ export {
   StorageExpiryError,
   StorageKeyError,
   StorageLinkError,
+  StorageMethodError,
   StorageNotFoundError,
   StorageOptionError,
   StoragePrefixError,

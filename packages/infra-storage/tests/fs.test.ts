@@ -271,6 +271,20 @@ test('the lock of a process that lives is waited for, unless it is 30 seconds ol
   }
 });
 
+test('an abort ends the wait for a lock, and leaves nothing', async () => {
+  const { dir, storage } = make();
+  await storage.ready();
+  await writeFile(lockOf(dir, 'k'), 'another-host 1 x');
+  const controller = new AbortController();
+  const put = storage.put('k', 'x', { signal: controller.signal });
+  await eventually(async () => (await readdir(join(dir, 'tmp'))).length === 1);
+  controller.abort(new Error('changed my mind'));
+  await expect(put).rejects.toThrow('changed my mind');
+  await rm(lockOf(dir, 'k'));
+  expect(await leftovers(dir)).toEqual([]);
+  expect(await storage.exists('k')).toBe(false);
+});
+
 test('callers of one process take turns in the order they came', async () => {
   const dir = newFolder();
   const locks = fileLocks(dir);

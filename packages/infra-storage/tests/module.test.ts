@@ -26,6 +26,7 @@ test('the public names stay as they are', () => {
       "StorageExpiryError",
       "StorageKeyError",
       "StorageLinkError",
+      "StorageMethodError",
       "StorageNotFoundError",
       "StorageOptionError",
       "StoragePrefixError",

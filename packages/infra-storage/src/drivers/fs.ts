@@ -78,17 +78,16 @@ export function fsDriver({ dir, url, secret, clock, durable = true }: FsDriverOp
   ): Promise<FileInfo> {
     const path = await place(key);
     // Once before the body, to spare its reading; and once at the end, when it counts.
-    if (options.ifAbsent || options.ifMatch) checkConditions(key, await readInfo(path, key), options);
+    const conditional = options.ifAbsent || options.ifMatch !== undefined;
+    if (conditional) checkConditions(key, await readInfo(path, key), options);
     const temporary = join(await root(), 'tmp', randomUUID());
     try {
       const info = await writeFileAt(temporary, body, { ...options, key, now: clock.now, durable });
-      await disk(`write ${JSON.stringify(key)}`, () =>
-        locks.hold(key, async () => {
-          options.signal?.throwIfAborted();
-          if (options.ifAbsent || options.ifMatch) checkConditions(key, await readInfo(path, key), options);
-          await moveInto(path, temporary, durable);
-        }),
-      );
+      const commit = async (): Promise<void> => {
+        if (conditional) checkConditions(key, await readInfo(path, key), options);
+        await moveInto(path, temporary, durable);
+      };
+      await disk(`write ${JSON.stringify(key)}`, () => locks.hold(key, commit, options.signal));
       return info;
     } finally {
       await rm(temporary, { force: true });

@@ -1,6 +1,7 @@
-import { InfraError, isInfraError } from '@vibeonrails/infra-core';
+import { type InfraError, isInfraError } from '@vibeonrails/infra-core';
 import type { FetchHandler } from '@vibeonrails/infra-core/http';
 import type { StorageDriver } from '../driver.ts';
+import { StorageMethodError } from '../errors.ts';
 import type { Files } from '../files.ts';
 import { receiveUpload } from './receive-upload.ts';
 import { serveFile } from './serve-file.ts';
@@ -51,8 +52,7 @@ async function answer(
   verify: NonNullable<StorageDriver['verify']>,
 ): Promise<Response> {
   const { method } = request;
-  if (method !== 'GET' && method !== 'HEAD' && method !== 'PUT')
-    throw new InfraError(`${method} is not served here.`, { code: 'E_STORAGE_METHOD' });
+  if (method !== 'GET' && method !== 'HEAD' && method !== 'PUT') throw new StorageMethodError(method);
   const { pathname: path, searchParams: query } = new URL(request.url);
   const grant = await verify({ method: method === 'PUT' ? 'PUT' : 'GET', path, query });
   return method === 'PUT' ? receiveUpload(request, files, grant) : serveFile(request, files, grant);

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readFile, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,8 +7,8 @@ import { hasCode } from './disk.ts';
 
 /** Turns at changing a key: one writer at a time, over all processes that share the folder. */
 export interface Locks {
-  /** Runs `work` when it is its turn. The work is short: a comparison and a rename. */
-  hold<T>(key: string, work: () => Promise<T>): Promise<T>;
+  /** Runs `work` when it is its turn, unless `signal` aborts first. The work is short: a comparison and a rename. */
+  hold<T>(key: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T>;
 }
 
 /** A lock this old is left over from a crash: what it guards takes milliseconds. */
@@ -22,12 +22,12 @@ const ABANDONED = 30_000;
 export function fileLocks(folder: string): Locks {
   const queues = new Map<string, Promise<unknown>>();
   return {
-    hold(key, work) {
+    hold(key, work, signal) {
       const path = join(folder, createHash('sha256').update(key).digest('hex').slice(0, 32));
       const turn = (queues.get(path) ?? Promise.resolve())
         .catch(() => undefined)
         .then(async () => {
-          const owner = await acquire(path);
+          const owner = await acquire(path, signal);
           try {
             return await work();
           } finally {
@@ -44,10 +44,12 @@ export function fileLocks(folder: string): Locks {
   };
 }
 
-async function acquire(path: string): Promise<string> {
+async function acquire(path: string, signal: AbortSignal | undefined): Promise<string> {
   const owner = `${hostname()} ${process.pid} ${randomUUID()}`;
   for (let wait = 1; ; wait = Math.min(wait * 2, 32)) {
-    if (await create(path, owner)) return owner;
+    signal?.throwIfAborted();
+    const written = await create(path, owner);
+    if (written !== undefined) return written;
     await breakIfAbandoned(path);
     await sleep(wait * (0.5 + Math.random()));
   }
@@ -58,15 +60,30 @@ async function release(path: string, owner: string): Promise<void> {
   if ((await content(path)) === owner) await rm(path, { force: true });
 }
 
-async function create(path: string, owner: string): Promise<boolean> {
+/** Windows answers EPERM while the former holder's file is on its way out. */
+const TAKEN = process.platform === 'win32' ? ['EEXIST', 'EPERM'] : ['EEXIST'];
+
+/** Makes a lock file with `owner` in it, and returns what is in it; `undefined` when there is one. */
+async function create(path: string, owner: string): Promise<string | undefined> {
+  let file: FileHandle;
   try {
-    await writeFile(path, owner, { flag: 'wx' });
-    return true;
+    file = await open(path, 'wx');
   } catch (err) {
-    if (hasCode(err, 'ENOENT')) await mkdir(dirname(path), { recursive: true });
-    // Windows answers EPERM while the former holder's file is on its way out.
-    if (hasCode(err, 'EEXIST', 'ENOENT', 'EPERM')) return false;
+    if (hasCode(err, ...TAKEN)) return undefined;
+    if (!hasCode(err, 'ENOENT')) throw err;
+    await mkdir(dirname(path), { recursive: true });
+    return undefined;
+  }
+  try {
+    await file.writeFile(owner);
+    return owner;
+  } catch (err) {
+    // On a full disk an empty lock does, or the delete that makes room could not run.
+    if (hasCode(err, 'ENOSPC', 'EDQUOT')) return '';
+    await rm(path, { force: true });
     throw err;
+  } finally {
+    await file.close();
   }
 }
 
@@ -75,7 +92,7 @@ async function breakIfAbandoned(path: string): Promise<void> {
   const seen = await content(path);
   if (seen === undefined || !(await isAbandoned(path, seen))) return;
   const breaker = `${path}.break`;
-  if (await create(breaker, '')) {
+  if ((await create(breaker, '')) !== undefined) {
     if ((await content(path)) === seen) await rm(path, { force: true });
     await rm(breaker, { force: true });
   } else if (await isOld(breaker)) {
