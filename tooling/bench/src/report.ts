@@ -39,7 +39,7 @@ function linesOf(rows: readonly Row[]): string[][] {
   const lines = [[first.case, 'ours', `${figure(first.ours)} ${first.unit}`, of('ours'), '', '', '']];
   for (const [name, value] of Object.entries(first.peers)) {
     const row = rows.find(({ baseline }) => baseline === name);
-    const ratio = first.ours !== null && value ? first.ours / value : null;
+    const ratio = row?.ratio ?? (first.ours !== null && value ? first.ours / value : null);
     const met = row?.met == null ? '' : row.met ? 'yes' : 'no';
     lines.push(['', name, `${figure(value)} ${first.unit}`, of(name), times(ratio), row?.target ?? '', met]);
   }

@@ -11,7 +11,7 @@ export interface Row {
   readonly peers: Readonly<Record<string, number | null>>;
   /** The peer that ours is compared with; `null` in a row of figures alone. */
   readonly baseline: string | null;
-  /** Ours ÷ the baseline. */
+  /** The median, over the rounds, of ours ÷ the baseline's: what slows a round down slows both of them. */
   readonly ratio: number | null;
   /** What the ratio should be: `>= 0.95` or `<= 0.25`. */
   readonly target: string | null;
@@ -42,6 +42,9 @@ function quantile(figures: Rounds, share: number): number | null {
 
 /** The rows of a benchmark: one a target, or one without. `figures` holds each candidate's rounds, ours under `ours`. */
 export function rowsOf(declared: Benchmark, figures: ReadonlyMap<string, Rounds>, rounds: number): Row[] {
+  const stray = declared.targets?.find(({ baseline }) => !(baseline in declared.peers));
+  if (stray)
+    throw new Error(`"${declared.case}" has a target beside "${stray.baseline}", which is no peer of it.`);
   const of = (name: string): Rounds => figures.get(name) ?? [];
   const names = Object.keys(declared.peers);
   const ours = median(of('ours'));
@@ -53,23 +56,26 @@ export function rowsOf(declared: Benchmark, figures: ReadonlyMap<string, Rounds>
     unit: declared.unit,
     ours,
     peers,
-    ...compare(ours, peers, target),
+    ...compare(figures, target),
     spread: shown,
     rounds,
   }));
 }
 
 function compare(
-  ours: number | null,
-  peers: Readonly<Record<string, number | null>>,
+  figures: ReadonlyMap<string, Rounds>,
   target: Target | undefined,
 ): Pick<Row, 'baseline' | 'ratio' | 'target' | 'met'> {
   if (!target) return { baseline: null, ratio: null, target: null, met: null };
   const { baseline, atLeast, atMost } = target;
-  const theirs = peers[baseline];
-  if (theirs === undefined) throw new Error(`The target names "${baseline}", which is no peer of the case.`);
-  const ratio = ours !== null && theirs ? ours / theirs : null;
+  const ratio = ratioOf(figures.get('ours') ?? [], figures.get(baseline) ?? []);
   const words = [atLeast && `>= ${atLeast}`, atMost && `<= ${atMost}`].filter(Boolean).join(' and ');
   const met = ratio !== null && ratio >= (atLeast ?? 0) && ratio <= (atMost ?? Number.POSITIVE_INFINITY);
   return { baseline, ratio, target: words, met };
+}
+
+/** The median of the rounds' ratios; `null` unless both have every round. */
+export function ratioOf(ours: Rounds, theirs: Rounds): number | null {
+  if (ours.length !== theirs.length) return null;
+  return median(ours.flatMap((figure, round) => (theirs[round] ? figure / theirs[round] : [])));
 }

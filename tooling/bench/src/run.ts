@@ -1,12 +1,6 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createRequire } from 'node:module';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Found } from './catalogue.ts';
+import { askScript } from './child.ts';
 import type { Rounds } from './rows.ts';
-
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-const script = fileURLToPath(new URL('candidate.ts', import.meta.url));
 
 /** How a benchmark is run. */
 export interface RunOptions {
@@ -51,20 +45,8 @@ export const rotated = (names: readonly string[], round: number): string[] =>
   names.map((_, i) => names[(i + round) % names.length]!);
 
 async function runCandidate(args: readonly string[], env: Readonly<Record<string, string>>): Promise<number> {
-  const flags = ['--import', tsx, '--conditions', '@vibeonrails/infra-source', '--expose-gc'];
-  const { NODE_OPTIONS: _, ...inherited } = process.env;
-  const child = spawn(process.execPath, [...flags, script, ...args], {
-    env: { ...inherited, NODE_ENV: 'production', ...env },
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-  });
-  const [stderr, answer] = [collect(child.stdio[2]), collect(child.stdio[3])];
-  const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
-  if (code !== 0) throw new Error(`It ended with ${signal ?? `exit code ${code}`}.\n${await stderr}`);
-  return (JSON.parse(await answer) as { value: number }).value;
-}
-
-async function collect(stream: unknown): Promise<string> {
-  let text = '';
-  for await (const chunk of stream as AsyncIterable<Buffer>) text += chunk.toString();
-  return text;
+  const { value } = (await askScript(new URL('candidate.ts', import.meta.url), args, env)) as {
+    value: number;
+  };
+  return value;
 }

@@ -1,0 +1,45 @@
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+const flags = ['--import', tsx, '--conditions', '@vibeonrails/infra-source', '--expose-gc'];
+
+/** Starts Node on TypeScript and on the packages' sources, in the mood of production. */
+export function startNode(
+  args: readonly string[],
+  stdio: StdioOptions,
+  env: Readonly<Record<string, string>> = {},
+): ChildProcess {
+  const { NODE_OPTIONS: _, LOG_LEVEL: __, LOG_PRETTY: ___, ...inherited } = process.env;
+  return spawn(process.execPath, [...flags, ...args], {
+    // A folder whose code may import every package.
+    cwd: fileURLToPath(new URL('..', import.meta.url)),
+    env: { ...inherited, NODE_ENV: 'production', ...env },
+    stdio,
+  });
+}
+
+/**
+ * Runs a script that answers with JSON on descriptor 3: standard output is left to the work itself.
+ *
+ * @throws an Error with what it wrote to standard error when it ends with anything but 0.
+ */
+export async function askScript(
+  script: URL,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<unknown> {
+  const child = startNode([fileURLToPath(script), ...args], ['ignore', 'ignore', 'pipe', 'pipe'], env);
+  const [stderr, answer] = [collect(child.stdio[2]), collect(child.stdio[3])];
+  const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
+  if (code !== 0) throw new Error(`It ended with ${signal ?? `exit code ${code}`}.\n${await stderr}`);
+  return JSON.parse(await answer);
+}
+
+async function collect(stream: unknown): Promise<string> {
+  let text = '';
+  for await (const chunk of stream as AsyncIterable<Buffer>) text += chunk.toString();
+  return text;
+}
