@@ -147,6 +147,14 @@ test('labels whose getter throws drop the sample and never reach the caller', ()
   registry.observe('h', 1, any(trap));
   registry.startTimer('t_ms', any(trap))(any(trap));
   expect(dropped('threw')).toBe(5);
+  const name = {
+    toString(): string {
+      throw new Error('no');
+    },
+  };
+  for (const call of ['increment', 'decrement', 'gauge', 'observe', 'startTimer'] as const)
+    expect(() => registry[call](any(name), 1 as never)).not.toThrow();
+  expect(registry.startTimer(any(name))).not.toThrow();
 });
 
 test('a sum too large for a number still renders', async () => {

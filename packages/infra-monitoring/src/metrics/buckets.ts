@@ -8,9 +8,10 @@ const PLAIN = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000];
 
 /** The unit in a name: `response_time_ms`, `upload_bytes`. */
 export function unitOf(name: string): Unit | undefined {
+  if (typeof name !== 'string') return undefined;
   if (/_(ms|milliseconds)$/.test(name)) return 'milliseconds';
   if (/_(s|seconds)$/.test(name)) return 'seconds';
-  return name.endsWith('_bytes') ? 'bytes' : undefined;
+  return /_bytes$/.test(name) ? 'bytes' : undefined;
 }
 
 /** Upper bounds that fit a metric of this name: 5 ms to 10 s, 256 bytes to 256 MiB, else 1 to 10,000. */

@@ -88,8 +88,7 @@ export function canonicalLabels(
       const text = textOf(value);
       // An empty label is an absent one to Prometheus, and would make two series of one.
       if (text === undefined) {
-        if (value === '') clean = false;
-        else unclean('label_value');
+        if (value !== '') unclean('label_value');
         continue;
       }
       const label = labelOf(raw, text, reserved);

@@ -1,5 +1,6 @@
 import { settled } from '../settled.ts';
 import type { Timer } from '../time.ts';
+import { unitOf } from './buckets.ts';
 import { describe, type MetricDescription } from './describe.ts';
 import type { Families } from './families.ts';
 import type { Series } from './family.ts';
@@ -86,7 +87,7 @@ export function recorder(all: Families, timer: Timer): Metrics {
       return (more) => {
         if (result !== undefined) return result;
         const ms = timer.elapsed() - startedAt;
-        result = /_(s|seconds)$/.test(String(name)) ? ms / 1000 : ms;
+        result = unitOf(name) === 'seconds' ? ms / 1000 : ms;
         metrics.observe(name, result, more ? merge(labels, more) : labels);
         return result;
       };
