@@ -14,6 +14,7 @@ import {
   parseFrame,
 } from './protocol.ts';
 import type { Realtime } from './realtime.ts';
+import { Refusal } from './refusal.ts';
 import type { ServerLimits } from './server-options.ts';
 import { TokenBucket } from './token-bucket.ts';
 
@@ -36,18 +37,6 @@ export interface ConnectionHost {
 interface Subscribed {
   readonly definition: AnyChannel;
   readonly mayPublish: boolean;
-}
-
-/** A request that is refused: what the client is told. */
-class Refusal extends Error {
-  readonly code: string;
-  readonly retry: boolean;
-
-  constructor(code: string, message: string, retry = false) {
-    super(message);
-    this.code = code;
-    this.retry = retry;
-  }
 }
 
 /** One client over a WebSocket: its requests are answered, its limits kept. */
@@ -196,8 +185,6 @@ export class Connection implements SocketEvents, RealtimeClient {
     this.#subscribed.set(name, 'pending');
     try {
       const { definition, admission } = await this.#authorize(name);
-      // Both the client and its wish may be gone after an await.
-      this.#gone.signal.throwIfAborted();
       const presence = definition.presence && { info: admission.member };
       await hub.subscribe(name, this.id, { onSlow: definition.onSlow, presence }).ready;
       this.#subscribed.set(name, { definition, mayPublish: admission.publish ?? true });

@@ -12,6 +12,9 @@ import { handle } from './module.ts';
 import { CLOSE_CODES } from './protocol.ts';
 import { chooseEngine, type RealtimeServerOptions, readLimits, readPath } from './server-options.ts';
 
+/** How long drained clients may take to close their end. */
+const GOODBYE_TIME = 2000;
+
 /** What a server has done since it was made. */
 export interface RealtimeServerStats {
   /** Open now. */
@@ -79,6 +82,7 @@ export function createRealtimeServer(options: RealtimeServerOptions = {}): Realt
   let draining = false;
   let closing: Promise<void> | undefined;
   let url: string | undefined;
+  let onEmpty = (): void => undefined;
   let stopHeartbeat = (): void => undefined;
 
   /** Made late: the default hub is made from the environment, at first use. */
@@ -97,6 +101,7 @@ export function createRealtimeServer(options: RealtimeServerOptions = {}): Realt
       ended(connection) {
         connections.delete(connection);
         release(connection.ip);
+        if (connections.size === 0) onEmpty();
       },
     };
     return shared;
@@ -179,7 +184,19 @@ export function createRealtimeServer(options: RealtimeServerOptions = {}): Realt
   async function drain(how?: DrainOptions): Promise<{ drained: number }> {
     draining = true;
     const { hub } = host();
-    return drainClients([...connections], (client) => hub.unregisterClient(client.id), clock, how);
+    const report = await drainClients(
+      [...connections],
+      (client) => hub.unregisterClient(client.id),
+      clock,
+      how,
+    );
+    // A socket that is cut before its goodbye was read may lose it.
+    if (connections.size > 0 && !how?.signal?.aborted)
+      await new Promise<void>((resolve) => {
+        onEmpty = resolve;
+        clock.after(GOODBYE_TIME, resolve);
+      });
+    return report;
   }
 
   async function shut(): Promise<void> {

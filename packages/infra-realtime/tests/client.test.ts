@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { type ClientOptions, createClient, type RealtimeBrowserClient } from '../src/client.ts';
 import { channel, createRealtimeServer, type EventsOf } from '../src/index.ts';
-import { serve } from './peers.ts';
+import { eventually, serve } from './peers.ts';
 import { make as makeHub } from './recorder.ts';
 
 const chat = channel('chat.:room', {
@@ -28,7 +28,7 @@ function client(
 }
 
 const reach = (one: RealtimeBrowserClient, state: string): Promise<void> =>
-  vi.waitFor(() => expect(one.state).toBe(state), { interval: 2 });
+  eventually(() => expect(one.state).toBe(state));
 
 /** Resolves with the next data of an event. */
 const next = (
@@ -133,7 +133,7 @@ describe('a client', () => {
     await hub.publish('chat.1', 'e', 1);
     expect(await heard).toBe(1);
     second.unsubscribe();
-    await vi.waitFor(() => expect(hub.getSubscribers('chat.1')).toEqual([]));
+    await eventually(() => expect(hub.getSubscribers('chat.1')).toEqual([]));
   });
 
   test('tells the other listeners when one throws', async () => {
@@ -201,6 +201,24 @@ describe('a connection that ends', () => {
     expect(await heard).toBe('back');
   });
 
+  test('does not ask again for what was refused', async () => {
+    const first = await serve({ channels: [chat] });
+    const one = client(first.url);
+    const [secret, open] = [one.subscribe('chat.secret'), one.subscribe('chat.1')];
+    const refusals: unknown[] = [];
+    secret.on('$error', (error) => refusals.push(error.code));
+    await next(secret, '$error');
+    await first.server.close();
+    const again = next(open, '$subscribed');
+    await serve({ channels: [chat], port: first.port });
+    await again;
+    await one
+      .subscribe('chat.2')
+      .presence()
+      .catch(() => undefined);
+    expect(refusals).toEqual(['E_REALTIME_FORBIDDEN']);
+  });
+
   test('is told apart for what was sent and not answered', async () => {
     const stuck = channel('stuck', { authorize: () => new Promise(() => undefined) });
     const { server, url } = await serve({ channels: [stuck] });
@@ -237,7 +255,7 @@ describe('a connection that ends', () => {
     const one = client(url);
     const reasons: (string | undefined)[] = [];
     one.onState((state, why) => state === 'closed' && reasons.push(why));
-    await vi.waitFor(() => expect(['connected', 'closed']).toContain(one.state));
+    await eventually(() => expect(['connected', 'closed']).toContain(one.state));
     await hub.disconnectUser('ada');
     await reach(one, 'closed');
     expect(reasons).toEqual([reason]);
@@ -267,7 +285,7 @@ describe('a connection that ends', () => {
   });
 
   test('is noticed when the other side falls silent without closing', async () => {
-    const { url, port } = await serve({ heartbeat: '20ms' });
+    const { url, port } = await serve({ heartbeat: '250ms' });
     const proxy = await silentProxy(port);
     const one = client(url.replace(String(port), String(proxy.port)));
     await reach(one, 'connected');

@@ -171,6 +171,26 @@ describe('presence', () => {
     expect(await hub.presence('c')).toEqual([]);
   });
 
+  test('leaves nobody behind who goes while the broker lets them in', async () => {
+    const memory = memoryDriver();
+    let letIn = (): void => undefined;
+    const join: RealtimeDriver['join'] = async (...member) => {
+      await new Promise<void>((resolve) => {
+        letIn = resolve;
+      });
+      return memory.join(...member);
+    };
+    const hub = createRealtime({ driver: { ...memory, join }, env: {} });
+    add(hub, 'a');
+    const { ready } = hub.subscribe('c', 'a', { presence: true });
+    await new Promise((resolve) => setImmediate(resolve));
+    hub.unregisterClient('a');
+    letIn();
+    await ready;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await memory.members('c')).toEqual([]);
+  });
+
   test('counts a client that was dropped as gone', async () => {
     const hub = make();
     add(hub, 'a', {

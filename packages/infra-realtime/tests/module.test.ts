@@ -13,7 +13,7 @@ import { WebSocket } from 'ws';
 import * as client from '../src/client.ts';
 import * as root from '../src/index.ts';
 import * as testing from '../src/testing.ts';
-import { serve } from './peers.ts';
+import { eventually, serve } from './peers.ts';
 
 const folder = fileURLToPath(new URL('..', import.meta.url));
 const VARIABLES = ['REALTIME_ALLOWED_ORIGINS', 'REALTIME_DRIVER', 'REALTIME_ENGINE', 'REALTIME_PORT'];
@@ -114,7 +114,7 @@ test('the browser client is one plain module once compiled, without an import, a
   const compiled = (await import(/* @vite-ignore */ pathToFileURL(file).href)) as typeof client;
   const { url } = await serve();
   const one = compiled.createClient({ url, WebSocket });
-  await vi.waitFor(() => expect(one.state).toBe('connected'));
+  await eventually(() => expect(one.state).toBe('connected'));
   one.close();
 });
 
@@ -156,7 +156,7 @@ describe('the default hub', () => {
     onTestFinished(() => server.close());
     const one = client.createClient({ url: await server.listen(), WebSocket });
     onTestFinished(() => one.close());
-    await vi.waitFor(() => expect(root.realtime.stats().clients).toBe(1));
+    await eventually(() => expect(root.realtime.stats().clients).toBe(1));
   });
 
   test('registers itself as a module with its variables', () => {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { onTestFinished } from 'vitest';
+import { onTestFinished, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { memoryDriver } from '../src/drivers/memory.ts';
 import {
@@ -23,6 +23,10 @@ export async function serve(
   const url = await server.listen();
   return { hub, server, url, port: Number(new URL(url).port) };
 }
+
+/** Waits until `holds` no longer throws, on a busy machine too. */
+export const eventually = <T>(holds: () => T | Promise<T>, timeout = 10_000): Promise<T> =>
+  vi.waitFor(holds, { timeout, interval: 2 });
 
 type Json = Record<string, unknown>;
 

@@ -1,12 +1,12 @@
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
-import { currentContext, shutdown } from '@vibeonrails/infra-core';
-import { fakeClock, resetInfra } from '@vibeonrails/infra-core/testing';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { currentContext } from '@vibeonrails/infra-core';
+import { fakeClock } from '@vibeonrails/infra-core/testing';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { channel, createRealtimeServer, type Identity } from '../src/index.ts';
 import { handshake } from '../src/raw-peer.ts';
-import { connected, Peer, serve } from './peers.ts';
+import { connected, eventually, Peer, serve } from './peers.ts';
 
 const open = channel('open.:room', {
   schema: { message: z.object({ text: z.string().max(10).trim() }), tick: z.number() },
@@ -21,7 +21,7 @@ describe('a connection', () => {
     expect(peer.frames[0]).toEqual({ hello: { id: expect.stringMatching(/^[\w-]{16}$/), ping: 7000 } });
     expect(server.stats()).toMatchObject({ connections: 1, accepted: 1 });
     peer.socket.close();
-    await vi.waitFor(() => expect(server.stats().connections).toBe(0));
+    await eventually(() => expect(server.stats().connections).toBe(0));
     expect(hub.stats().clients).toBe(0);
   });
 
@@ -164,7 +164,7 @@ describe('who may connect', () => {
         }),
     });
     const peer = new Peer(url);
-    await vi.waitFor(() => expect(asked).toBe(true));
+    await eventually(() => expect(asked).toBe(true));
     await clock.advance('3s');
     expect(await peer.ended()).toBe(500);
   });
@@ -184,10 +184,10 @@ describe('who may connect', () => {
     });
     const raw = connect(port, '127.0.0.1').on('error', () => undefined);
     raw.write(handshake('/realtime'));
-    await vi.waitFor(() => expect(signal).toBeDefined());
+    await eventually(() => expect(signal).toBeDefined());
     expect(await new Peer(url).ended()).toBe(429);
     raw.resetAndDestroy();
-    await vi.waitFor(() => expect(signal?.aborted).toBe(true));
+    await eventually(() => expect(signal?.aborted).toBe(true));
     finish();
     await connected(url);
     expect(server.stats()).toMatchObject({ connections: 1, accepted: 1 });
@@ -295,7 +295,7 @@ describe('who may subscribe', () => {
     peer.socket.send('{"id":1,"op":"sub","ch":"slow"}');
     await peer.ask({ op: 'sub', ch: 'none' });
     peer.socket.terminate();
-    await vi.waitFor(() => expect(server.stats().connections).toBe(0));
+    await eventually(() => expect(server.stats().connections).toBe(0));
     finish(true);
     await new Promise((resolve) => setImmediate(resolve));
     expect(hub.getSubscribers('slow')).toEqual([]);
@@ -321,53 +321,6 @@ test('attach serves the path on a server of the application and leaves the rest 
   expect(await peer.ended()).toBe(1006);
   expect(http.listenerCount('upgrade')).toBe(1);
   expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe('page');
-});
-
-describe('the end', () => {
-  test('drain lets nobody in, and sends everyone away with a time to come back', async () => {
-    const { server, hub, url } = await serve();
-    const peers = await Promise.all([connected(url), connected(url)]);
-    expect(await server.drain({ spread: '2s' })).toEqual({ drained: 2 });
-    for (const peer of peers) {
-      expect(await peer.ended()).toBe(4200);
-      expect(peer.frames.at(-1)).toEqual({ bye: { code: 4200, reconnect: true, after: expect.any(Number) } });
-    }
-    expect(await new Peer(url).ended()).toBe(503);
-    expect(server.stats()).toMatchObject({ connections: 0, refused: { draining: 1 } });
-    expect(hub.stats().clients).toBe(0);
-  });
-
-  test('a shutdown of the process drains, then closes, server before hub', async () => {
-    resetInfra();
-    const { url } = await serve();
-    const peer = await connected(url);
-    const report = await shutdown('test');
-    resetInfra();
-    expect(await peer.ended()).toBe(4200);
-    expect(report.hooks.map(({ name, phase, status }) => [name, phase, status])).toEqual([
-      ['realtime server: drain', 'drain', 'done'],
-      ['realtime server', 'stop', 'done'],
-      ['realtime', 'close', 'done'],
-    ]);
-    expect(report.hooks[0]?.result).toEqual({ drained: 1 });
-    await expect(fetch(url.replace('ws', 'http'))).rejects.toThrow();
-  });
-
-  test('close is done once, and nothing listens after it', async () => {
-    const { server, url } = await serve();
-    const peer = await connected(url);
-    await Promise.all([server.close(), server.close()]);
-    expect(await peer.ended()).toBe(1006);
-    await expect(server.listen()).rejects.toMatchObject({ code: 'E_REALTIME_CLOSED' });
-    expect(await new Peer(url).ended()).toBe(1006);
-  });
-
-  test('a port that is taken is a coded error', async () => {
-    const { port } = await serve();
-    const second = createRealtimeServer({ env: {}, port });
-    await expect(second.listen()).rejects.toMatchObject({ code: 'E_LISTEN' });
-    await second.close();
-  });
 });
 
 test.each([
