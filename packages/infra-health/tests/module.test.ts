@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { modulesInUse, shutdown, subscribeOperation } from '@vibeonrails/infra-core';
+import { type Logger, modulesInUse, shutdown, slot, subscribeOperation } from '@vibeonrails/infra-core';
 import { resetInfra } from '@vibeonrails/infra-core/testing';
 import { loadedBy } from '@vibeonrails/vitest-config/examples';
 import { afterEach, expect, test, vi } from 'vitest';
@@ -116,6 +116,21 @@ test('a change of status is logged once, with the stack that the report leaves o
     before: 'ok',
     err: { message: 'connection refused', stack: expect.stringContaining('at ') },
   });
+});
+
+test('a logger that fails does not cost the report', async () => {
+  const broken = () => {
+    throw new Error('disk full');
+  };
+  const logger = { warn: broken, info: broken, isLevelEnabled: () => true } as unknown as Logger;
+  const holder = slot<{ backend?: Logger }>('logger', 1, () => ({}));
+  holder.backend = { ...logger, child: () => logger };
+  try {
+    registerHealthCheck('a', () => ({ status: 'error' }));
+    expect((await checkHealth()).status).toBe('error');
+  } finally {
+    delete holder.backend;
+  }
 });
 
 test('a shutdown ends its background runs', async () => {

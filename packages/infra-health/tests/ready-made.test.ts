@@ -71,7 +71,7 @@ test('memory compares what the process takes with what it may take', async () =>
 test('memory counts the heap against its own limit', async () => {
   const { heapUsed } = process.memoryUsage();
   expect(heapUsed).toBeGreaterThan(0);
-  const seen = await ask(memory({ limitBytes: Number.MAX_SAFE_INTEGER, degradedAt: 1e-9, errorAt: 1 }));
+  const seen = await ask(memory({ limitBytes: Number.MAX_SAFE_INTEGER, degradedAt: 1e-6, errorAt: 1 }));
   expect(seen.status).toBe('degraded');
 });
 
