@@ -101,6 +101,12 @@ function upgrades(test: Test): void {
     assert.match(request?.remoteAddress ?? '', /127\.0\.0\.1$/);
     assert.equal(request?.encrypted, false);
   });
+  test('does not compress, which costs more memory per socket than it saves', async (start) => {
+    const bench = await start();
+    const { head } = await bench.open(['Sec-WebSocket-Extensions: permessage-deflate']);
+    assert.match(head, /^HTTP\/1\.1 101/);
+    assert.doesNotMatch(head, /sec-websocket-extensions/i);
+  });
   test('keeps the request readable after an await', async (start) => {
     const bench = await start(async (request, accept) => {
       await new Promise((resolve) => setTimeout(resolve, 5));

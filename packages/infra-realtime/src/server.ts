@@ -193,8 +193,11 @@ export function createRealtimeServer(options: RealtimeServerOptions = {}): Realt
     // A socket that is cut before its goodbye was read may lose it.
     if (connections.size > 0 && !how?.signal?.aborted)
       await new Promise<void>((resolve) => {
-        onEmpty = resolve;
-        clock.after(GOODBYE_TIME, resolve);
+        const cancel = clock.after(GOODBYE_TIME, resolve);
+        onEmpty = () => {
+          cancel();
+          resolve();
+        };
       });
     return report;
   }

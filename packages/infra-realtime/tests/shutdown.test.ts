@@ -70,6 +70,16 @@ describe('the end', () => {
     await expect(fetch(url.replace('ws', 'http'))).rejects.toThrow();
   });
 
+  test('no timer is left after it', async () => {
+    const clock = fakeClock();
+    const { server, url } = await serve({ clock });
+    const peer = await connected(url);
+    await server.drain();
+    expect(await peer.ended()).toBe(4200);
+    await server.close();
+    expect(clock.pending()).toBe(0);
+  });
+
   test('close is done once, and nothing listens after it', async () => {
     const { server, url } = await serve();
     const peer = await connected(url);
