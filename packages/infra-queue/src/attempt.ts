@@ -48,7 +48,7 @@ interface LazySignal {
   readonly signal: AbortSignal;
   /** Why it was aborted; `undefined` while it is not. */
   readonly reason: unknown;
-  /** Aborts it. The first reason stays. */
+  /** Aborts it. The first reason stays, but a cancellation comes before any. */
   abort(reason: unknown): void;
 }
 
@@ -65,7 +65,7 @@ function lazySignal(): LazySignal {
       return why;
     },
     abort(reason) {
-      why ??= reason;
+      if (why === undefined || isInfraError(reason, 'E_QUEUE_CANCELLED')) why = reason;
       controller?.abort(why);
     },
   };

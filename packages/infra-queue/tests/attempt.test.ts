@@ -279,6 +279,29 @@ test('a cancelled job that gives up is over, not failed', async () => {
   expect(lines).toEqual([]);
 });
 
+test('a cancelled job is over also when it had timed out, and one that timed out before the worker stopped has failed', async () => {
+  const { queue, clock } = bench();
+  const settle = gate();
+  const job = define(
+    async () => {
+      await settle.opened;
+      throw new Error('gave up');
+    },
+    { timeout: '5s' },
+  );
+  await queue.enqueue(job, 'x', { id: 'cancelled' });
+  await queue.enqueue(job, 'x', { id: 'timed-out' });
+  const worker = await queue.startWorker({ grace: '1s' });
+  await clock.advance('6s');
+  expect(await queue.cancelJob('cancelled')).toBe('signalled');
+  const stopping = worker.stop();
+  await clock.advance('1500ms');
+  settle.open();
+  await stopping;
+  expect(await queue.job('cancelled')).toMatchObject({ state: 'completed', discarded: 'cancelled' });
+  expect(await queue.job('timed-out')).toMatchObject({ state: 'delayed', failure: { code: 'E_QUEUE_TIMEOUT' } });
+});
+
 test('a cancelled job that waits never runs', async () => {
   const { queue } = bench();
   const ran: string[] = [];

@@ -55,8 +55,11 @@ test('a job takes nothing else along: not the request of its enqueuer, not the j
   });
   // A worker started inside a request, and jobs added from others: what runs belongs to none of them.
   const worker = await runWithContext(context, () => queue.startWorker({ concurrency: 1 }));
-  await request.run('one', () => runWithContext({ requestId: 'r1' }, () => queue.enqueue(job, 'x')));
-  await request.run('two', () => queue.enqueue(job, 'x'));
+  for (const [name, context] of [['one', { requestId: 'r1' }], ['two', {}]] as const) {
+    await worker.idle();
+    await new Promise((resolve) => setImmediate(resolve));
+    await request.run(name, () => runWithContext(context, () => queue.enqueue(job, 'x')));
+  }
   await worker.idle();
   expect(seen).toEqual([
     [{ requestId: 'r1' }, undefined],

@@ -149,3 +149,19 @@ test('changing a payload after enqueue, or in a handler, changes no later attemp
   await clock.advance('2s');
   expect(seen).toEqual([1, 1]);
 });
+
+test('a schema that changes what it is given changes neither the payload of the caller nor what is stored', async () => {
+  const { queue } = bench();
+  const job = defineJob({
+    name: 'rough',
+    schema: z.custom<{ n: number }>((value) => {
+      (value as { n: number }).n = 99;
+      return true;
+    }),
+    handler: () => undefined,
+  });
+  const payload = { n: 1 };
+  const { id } = await queue.enqueue(job, payload);
+  expect(payload).toEqual({ n: 1 });
+  expect((await queue.job(id))?.payload).toEqual({ n: 1 });
+});

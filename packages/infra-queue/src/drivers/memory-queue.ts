@@ -74,7 +74,7 @@ export class MemoryQueue {
 
   /** Hands out what can be handed out, in a turn of its own: who adds a job never runs it. */
   pump(): void {
-    if (this.#pumping || this.paused || this.#closed) return;
+    if (this.#pumping) return;
     this.#pumping = true;
     setImmediate(() => {
       this.#pumping = false;

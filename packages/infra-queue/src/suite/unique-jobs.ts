@@ -49,6 +49,15 @@ export function uniqueJobs(test: Test): void {
     running.open();
     assert.deepEqual(seen, ['b']);
   });
+  test('leaves a key alone when a retried dead job, which lost it, ends', async ({ driver, serve, until }) => {
+    await driver.add([newJob({ id: 'a', unique })]);
+    serve(async ({ starts }) => (starts === 1 ? { type: 'dead', error: new Error('x') } : done));
+    await until(async () => (await driver.find('a'))?.state === 'dead', 'it dies');
+    await driver.add([newJob({ id: 'b', unique, delay: 60_000 })]);
+    await driver.retry(['a']);
+    await until(async () => (await driver.find('a'))?.state === 'completed', 'it completes');
+    assert.deepEqual(await driver.add([newJob({ unique })]), [{ id: 'b', status: 'duplicate' }]);
+  });
   test('holds a key for its window, also when the job has completed', async ({
     driver,
     serve,
