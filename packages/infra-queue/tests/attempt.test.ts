@@ -299,7 +299,10 @@ test('a cancelled job is over also when it had timed out, and one that timed out
   settle.open();
   await stopping;
   expect(await queue.job('cancelled')).toMatchObject({ state: 'completed', discarded: 'cancelled' });
-  expect(await queue.job('timed-out')).toMatchObject({ state: 'delayed', failure: { code: 'E_QUEUE_TIMEOUT' } });
+  expect(await queue.job('timed-out')).toMatchObject({
+    state: 'delayed',
+    failure: { code: 'E_QUEUE_TIMEOUT' },
+  });
 });
 
 test('a cancelled job that waits never runs', async () => {

@@ -55,7 +55,10 @@ test('a job takes nothing else along: not the request of its enqueuer, not the j
   });
   // A worker started inside a request, and jobs added from others: what runs belongs to none of them.
   const worker = await runWithContext(context, () => queue.startWorker({ concurrency: 1 }));
-  for (const [name, context] of [['one', { requestId: 'r1' }], ['two', {}]] as const) {
+  for (const [name, context] of [
+    ['one', { requestId: 'r1' }],
+    ['two', {}],
+  ] as const) {
     await worker.idle();
     await new Promise((resolve) => setImmediate(resolve));
     await request.run(name, () => runWithContext(context, () => queue.enqueue(job, 'x')));

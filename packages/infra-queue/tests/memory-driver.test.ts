@@ -14,7 +14,14 @@ queueDriverSuite({ describe, it }, 'memory', () => {
 test('storing an equal schedule at the very moment of its tick loses nothing', async () => {
   const clock = fakeClock();
   const driver = memoryDriver({ clock, keep: { completed: week, dead: week } });
-  const daily = { name: 'd', queue: 'cron', pattern: '@daily', timezone: 'UTC', overlap: 'skip', attempts: 1 } as const;
+  const daily = {
+    name: 'd',
+    queue: 'cron',
+    pattern: '@daily',
+    timezone: 'UTC',
+    overlap: 'skip',
+    attempts: 1,
+  } as const;
   clock.after(86_400_000, () => void driver.schedule({ ...daily }));
   await driver.schedule(daily);
   await clock.advance('1d');

@@ -49,7 +49,11 @@ export function uniqueJobs(test: Test): void {
     running.open();
     assert.deepEqual(seen, ['b']);
   });
-  test('leaves a key alone when a retried dead job, which lost it, ends', async ({ driver, serve, until }) => {
+  test('leaves a key alone when a retried dead job, which lost it, ends', async ({
+    driver,
+    serve,
+    until,
+  }) => {
     await driver.add([newJob({ id: 'a', unique })]);
     serve(async ({ starts }) => (starts === 1 ? { type: 'dead', error: new Error('x') } : done));
     await until(async () => (await driver.find('a'))?.state === 'dead', 'it dies');
