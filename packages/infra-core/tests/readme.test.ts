@@ -1,0 +1,3 @@
+import { runExamples } from '@vibeonrails/vitest-config/examples';
+
+runExamples(new URL('..', import.meta.url));
