@@ -6,7 +6,7 @@ import { RealtimeBrokerError } from './errors.ts';
 export type SlowPolicy = 'close' | 'drop';
 
 /** What a subscription carries beside its client. */
-export interface SubscriptionState {
+interface SubscriptionState {
   readonly onSlow: SlowPolicy;
   /** The id under which the client is present in the channel; absent without presence. */
   readonly member?: string;

@@ -15,7 +15,7 @@ export interface RawPeer {
 }
 
 /** A masked frame as RFC 6455 §5.2 wants it of a client; the mask is zero. */
-export function frameOf(data: string | Uint8Array, first = 0x81): Buffer {
+function frameOf(data: string | Uint8Array, first = 0x81): Buffer {
   const body = Buffer.from(data);
   if (body.length < 126) return Buffer.concat([Buffer.from([first, 0x80 | body.length, 0, 0, 0, 0]), body]);
   const head = Buffer.alloc(14);
