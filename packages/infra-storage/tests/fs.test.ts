@@ -21,6 +21,7 @@ import { afterEach, expect, test } from 'vitest';
 import { createStorage, type Storage } from '../src/client.ts';
 import { fileLocks } from '../src/drivers/fs/locks.ts';
 import { decodeName, encodeName, pathOf } from '../src/drivers/fs/paths.ts';
+import { moveInto, prune } from '../src/drivers/fs/write.ts';
 import { eventually, leftovers, temporaryFolders } from './temporary.ts';
 
 const newFolder = temporaryFolders();
@@ -127,6 +128,23 @@ test('writes and deletes of neighbours at once lose nothing', async () => {
     }),
   );
   expect((await storage.list().page()).files.length).toBe(40);
+});
+
+test('a folder that a delete takes away under a write is made again', async () => {
+  const top = newFolder();
+  const folder = join(top, 'a+', 'b+');
+  await mkdir(top, { recursive: true });
+  let going = true;
+  const pruning = (async () => {
+    while (going) await prune(folder, top);
+  })();
+  for (let i = 0; i < 300; i += 1) {
+    await writeFile(join(top, 'temporary'), '');
+    await moveInto(join(folder, 'k'), join(top, 'temporary'), false);
+    await rm(join(folder, 'k'));
+  }
+  going = false;
+  await pruning;
 });
 
 test('a folder that is a symbolic link is not followed', async () => {

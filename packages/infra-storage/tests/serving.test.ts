@@ -4,6 +4,7 @@ import { type RunningServer, serve } from '@vibeonrails/infra-core/http';
 import { fakeClock } from '@vibeonrails/infra-core/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createStorage } from '../src/client.ts';
+import { fsDriver } from '../src/drivers/fs.ts';
 import { eventually, openFiles, temporaryFolders } from './temporary.ts';
 
 const dir = temporaryFolders()();
@@ -305,6 +306,31 @@ test('a file that is replaced all the time is still served whole', async () => {
   }
   going = false;
   await writer;
+});
+
+test('headers and content are of one version, also when it changes between the two', async () => {
+  const driver = fsDriver({ dir, url: '/storage', secret: 'a secret for tests', clock });
+  let looks = 0;
+  const other = createStorage({
+    clock,
+    env: {},
+    driver: {
+      ...driver,
+      async info(key, options) {
+        const info = await driver.info(key, options);
+        looks += 1;
+        if (looks === 1) await storage.put(key, 'a longer version');
+        return info;
+      },
+    },
+  });
+  await storage.put('changing', 'short');
+  const url = new URL(await signed('changing'));
+  const response = await other.handler()(new Request(url));
+  expect(response.headers.get('content-length')).toBe('16');
+  expect(await response.text()).toBe('a longer version');
+  expect(looks).toBe(2);
+  await other.close();
 });
 
 test('a signed URL works until its time, and not longer', async () => {

@@ -36,6 +36,14 @@ export function listTests(test: SuiteTest): void {
     await assert.rejects(storage.deletePrefix('../'), { code: 'E_STORAGE_KEY' });
     assert.equal(await storage.exists('users/1'), true);
   });
+  test('goes by the bytes of UTF-8, in which what JavaScript puts first comes last', async (storage) => {
+    const keys = ['B', 'a', 'a b', 'a-b', 'a/b', 'a0', 'é', '\uff61', '\u{1f600}'];
+    for (const key of keys.toReversed()) await storage.put(key, '');
+    assert.deepEqual(await keysOf(storage), keys);
+    const after: string[] = [];
+    for await (const { key } of storage.list({ after: '\uff61' })) after.push(key);
+    assert.deepEqual(after, ['\u{1f600}']);
+  });
   test('tells size, etag and time of what it lists', async (storage) => {
     const { size, etag } = await storage.put('k', 'four');
     const [file] = (await storage.list().page()).files;
