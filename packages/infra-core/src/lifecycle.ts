@@ -83,7 +83,7 @@ interface Lifecycle {
 }
 
 /** The lifecycle shared by every copy of core. */
-export const lifecycleSlot = (): Lifecycle =>
+const lifecycleSlot = (): Lifecycle =>
   slot<Lifecycle>('lifecycle', 1, () => ({ state: 'running', hooks: new Set<Hook>() }));
 
 /** Whether the process runs, drains or has stopped. Readiness follows it. */

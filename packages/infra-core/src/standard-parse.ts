@@ -9,7 +9,7 @@ export const isReader = (schema: Schema): schema is Reader<unknown> =>
   'form' in schema && 'options' in schema;
 
 /** The expected form of a schema, in general terms. */
-export const formOf = (schema: Schema): string =>
+const formOf = (schema: Schema): string =>
   isReader(schema) ? schema.form : `what its ${schema['~standard'].vendor} schema accepts`;
 
 /** Validates `text`. A schema that throws or is asynchronous is an outcome too. */
