@@ -34,6 +34,7 @@ test.each([
   ],
   [OPEN, 'Application/OpenMetrics-Text; Version="1.0.0"'],
   [OPEN, 'application/openmetrics-text'],
+  [OPEN, 'text/plain;q=0.5,application/openmetrics-text;q=0.5'],
   [TEXT, 'application/openmetrics-text;version=0.0.1;q=0.9,text/plain;q=0.5'],
   [TEXT, 'application/openmetrics-text;q=0.3,text/plain;q=0.5'],
   [TEXT, 'application/openmetrics-text;q=0'],

@@ -135,7 +135,7 @@ describe('histograms', () => {
   test('keep their buckets once there are samples', () => {
     registry.observe('size_bytes', 1);
     registry.describe('size_bytes', { type: 'histogram', buckets: [1, 2] });
-    expect(bounds('size_bytes')).toHaveLength(12);
+    expect(bounds('size_bytes').slice(0, 2)).toEqual([256, 1024]);
   });
 });
 
