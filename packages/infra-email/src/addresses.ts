@@ -11,6 +11,8 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 const LOCAL = /^[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*$/;
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
 const MAX_NAME = 200;
+/** More than any name and address together need. */
+const MAX_LENGTH = 1000;
 
 /**
  * Reads one address. It is strict: no lists, groups, comments or routes, so that no text can name another recipient
@@ -54,7 +56,7 @@ function split(input: unknown): { name: string; email: string } | undefined {
     const { name = '', email } = input as { name?: unknown; email?: unknown };
     return typeof name === 'string' && typeof email === 'string' ? { name, email } : undefined;
   }
-  if (typeof input !== 'string') return undefined;
+  if (typeof input !== 'string' || input.length > MAX_LENGTH) return undefined;
   const text = input.replaceAll(/^ +| +$/g, '');
   if (!text.endsWith('>')) return { name: '', email: text };
   const quoted = /^"((?:[^"\\]|\\.)*)"\s*<([^<>]*)>$/s.exec(text);

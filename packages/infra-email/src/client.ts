@@ -38,26 +38,28 @@ export type TemplateData<T extends TemplateName> = T extends keyof EmailTemplate
   ? EmailTemplates[T]
   : Readonly<Record<string, unknown>>;
 
+/** The `data` of a template: required where {@link EmailTemplates} says what it is. */
+export type DataOption<T extends TemplateName> = T extends keyof EmailTemplates
+  ? { /** A value for every variable that the template uses. */ data: EmailTemplates[T] }
+  : { /** A value for every variable that the template uses. */ data?: TemplateData<T> };
+
 /** What an e-mail is rendered with. */
-export interface RenderEmailOptions<T extends TemplateName = TemplateName> {
-  /** A value for every variable that the template uses. */
-  data?: TemplateData<T>;
+export type RenderEmailOptions<T extends TemplateName = TemplateName> = DataOption<T> & {
   /** A language tag: `fr-CA` takes `welcome.fr-CA.md`, else `welcome.fr.md`, else `welcome.md`. */
   locale?: string;
-}
+};
 
 /** An e-mail to send. */
-export interface SendEmailOptions<T extends TemplateName = TemplateName>
-  extends EnvelopeOptions,
-    RenderEmailOptions<T> {
-  /**
-   * The same key sends one e-mail, however often it is tried: name what the e-mail is about, `welcome/user-42`.
-   * @default a new key for each call
-   */
-  idempotencyKey?: string;
-  /** Abort it to give up. */
-  signal?: AbortSignal;
-}
+export type SendEmailOptions<T extends TemplateName = TemplateName> = EnvelopeOptions &
+  RenderEmailOptions<T> & {
+    /**
+     * The same key sends one e-mail, however often it is tried: name what the e-mail is about, `welcome/user-42`.
+     * @default a new key for each call
+     */
+    idempotencyKey?: string;
+    /** Abort it to give up. */
+    signal?: AbortSignal;
+  };
 
 /** What an e-mail looks like. */
 export interface RenderedContent {
@@ -180,7 +182,7 @@ export function createEmail(options: EmailOptions = {}): Email {
       refuseWhenClosed(closing);
       await driver.check(signal);
     },
-    render: async (template, given = {}) => {
+    render: async (template, given) => {
       refuseWhenClosed(closing);
       const { subject, html, text, findings } = await templates.render(template, renderOptions(given));
       return { subject, html, text, findings };
@@ -228,8 +230,8 @@ function refuseWhenClosed(closing: unknown): void {
   if (closing) throw new EmailClosedError();
 }
 
-function renderOptions({ data, locale }: RenderEmailOptions): RenderOptions {
-  return { data: (data ?? {}) as Readonly<Record<string, unknown>>, locale };
+function renderOptions(given: { data?: unknown; locale?: string } = {}): RenderOptions {
+  return { data: (given.data ?? {}) as Readonly<Record<string, unknown>>, locale: given.locale };
 }
 
 /** Logs one line, with the addresses masked, and turns a driver's answer into the caller's. */

@@ -59,16 +59,20 @@ export interface MissingVariable extends TemplateSite {
   readonly closest?: string;
 }
 
+/** A list of thousands can lack as many variables: the message names the first, `missing` holds all. */
+const MAX_LINES = 20;
+
 /** Every variable that a template uses and the data does not hold, at once. */
 export class TemplateDataError extends InfraError {
   readonly missing: readonly MissingVariable[];
 
   constructor(template: string, missing: readonly MissingVariable[]) {
-    const lines = missing.map(
-      ({ variable, closest, ...site }) => `\n  ${variable} (${at(site)})${didYouMean(closest)}`,
-    );
+    const lines = missing
+      .slice(0, MAX_LINES)
+      .map(({ variable, closest, ...site }) => `\n  ${variable} (${at(site)})${didYouMean(closest)}`);
     const count = missing.length === 1 ? 'a variable' : `${missing.length} variables`;
-    super(`The data for the e-mail "${template}" lacks ${count}:${lines.join('')}\n`, {
+    const more = missing.length > MAX_LINES ? `\n  and ${missing.length - MAX_LINES} more` : '';
+    super(`The data for the e-mail "${template}" lacks ${count}:${lines.join('')}${more}\n`, {
       code: 'E_EMAIL_DATA',
       help: 'Pass them in `data`, or write `{{ name | default("…") }}` or `{% if name is defined %}` in the template.',
     });
@@ -163,6 +167,17 @@ export class OutboxError extends InfraError {
     super(problem, {
       code: 'E_EMAIL_OUTBOX',
       help: 'EMAIL_OUTBOX names the folder that outgoing e-mail is written to; the process must be able to write there.',
+      cause,
+    });
+  }
+}
+
+/** A library that templates need is not installed, or not for this machine. */
+export class LibraryError extends InfraError {
+  constructor(name: string, cause: unknown) {
+    super(`${name}, which e-mail templates need, cannot be loaded.`, {
+      code: 'E_EMAIL_LIBRARY',
+      help: 'Install again on the machine that runs it, with optional dependencies: one of them is made for each kind of machine.',
       cause,
     });
   }

@@ -1,6 +1,7 @@
 export type { AddressInput } from './addresses.ts';
 export {
   createEmail,
+  type DataOption,
   type Email,
   type EmailOptions,
   type EmailTemplates,
@@ -31,6 +32,7 @@ export {
   FromRequiredError,
   HeaderError,
   IdempotencyConflictError,
+  LibraryError,
   type MissingVariable,
   OutboxError,
   RecipientsError,

@@ -1,7 +1,8 @@
 import { operation } from '@vibeonrails/infra-core';
 import { type MissingVariable, TemplateDataError, TemplateSyntaxError } from './errors.ts';
 import { type Finding, messageFindings, pageFindings, unusedData } from './template/findings.ts';
-import { parseFrontMatter } from './template/front-matter.ts';
+import { loadYaml, parseFrontMatter } from './template/front-matter.ts';
+import { library, once } from './template/load.ts';
 import { lru } from './template/lru.ts';
 import { type MarkdownRenderer, markdownRenderer } from './template/markdown.ts';
 import { loadNunjucks } from './template/nunjucks.ts';
@@ -91,7 +92,7 @@ async function loadLibraries(): Promise<Libraries> {
   const [nunjucks, markdown, css] = await Promise.all([
     loadNunjucks(),
     markdownRenderer(),
-    import('@css-inline/css-inline'),
+    library('@css-inline/css-inline', () => import('@css-inline/css-inline')),
   ]);
   return {
     compile: programCompiler(nunjucks),
@@ -120,11 +121,7 @@ export function createTemplates(options: TemplateEngineOptions): TemplateEngine 
   const templates = lru<Template>(MAX_TEMPLATES);
   const layouts = lru<Layout>(MAX_TEMPLATES);
   const skeletons = lru<Skeleton>(MAX_SKELETONS);
-  let loaded: Promise<Libraries> | undefined;
-  const load = (): Promise<Libraries> => {
-    loaded ??= loadLibraries();
-    return loaded;
-  };
+  const load = once(loadLibraries);
 
   const findTemplate = async (name: string, locale: string | undefined): Promise<Template> => {
     const key = `${name} ${locale ?? ''}`;
@@ -178,7 +175,7 @@ export function createTemplates(options: TemplateEngineOptions): TemplateEngine 
 
   return {
     ready: async () => {
-      await Promise.all([load(), import('yaml')]);
+      await Promise.all([load(), loadYaml()]);
     },
     render: (name, given = {}) =>
       renders.trace(() => render(name, given), {

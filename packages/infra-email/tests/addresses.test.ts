@@ -77,6 +77,13 @@ describe('what could name another recipient, or is no address, is refused', () =
   });
 });
 
+test('an address of hostile length is refused at once', () => {
+  const started = performance.now();
+  const input = `a${' '.repeat(200_000)}b`;
+  expect(() => parseAddress(input, 'to')).toThrow(expect.objectContaining({ code: 'E_EMAIL_ADDRESS' }));
+  expect(performance.now() - started).toBeLessThan(500);
+});
+
 test('a list is read one by one', () => {
   expect(parseAddresses(['a@x.com', { email: 'b@x.com' }], 'to').map(({ email }) => email)).toEqual([
     'a@x.com',

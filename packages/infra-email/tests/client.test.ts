@@ -275,9 +275,10 @@ declare module '@vibeonrails/infra-email' {
 
 test('an application can give its templates types', () => {
   const { email } = make();
-  expectTypeOf<Parameters<typeof email.send<'typed'>>[1]['data']>().toEqualTypeOf<
-    { count: number } | undefined
-  >();
+  expectTypeOf<Parameters<typeof email.send<'typed'>>[1]['data']>().toEqualTypeOf<{ count: number }>();
+  // @ts-expect-error the data of a template that is listed is required
+  const call = () => email.send('typed', { to: 'a@example.com' });
+  expect(call).toBeTypeOf('function');
   expectTypeOf<Parameters<typeof email.send<'other'>>[1]['data']>().toEqualTypeOf<
     Readonly<Record<string, unknown>> | undefined
   >();

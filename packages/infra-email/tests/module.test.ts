@@ -29,6 +29,7 @@ test('the public names stay as they are', () => {
       "FromRequiredError",
       "HeaderError",
       "IdempotencyConflictError",
+      "LibraryError",
       "OutboxError",
       "RecipientsError",
       "TemplateDataError",

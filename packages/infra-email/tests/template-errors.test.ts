@@ -1,5 +1,6 @@
 import { describe, expect, it, test } from 'vitest';
 import type { TemplateDataError } from '../src/index.ts';
+import { library, once } from '../src/template/load.ts';
 import { createTemplates } from '../src/templates.ts';
 import { BARE, bodyOf, folder, render } from './folder.ts';
 
@@ -78,6 +79,32 @@ test('every missing variable is reported at once, with its place and the closest
   expect(missing[0]?.file).toBe(`${templates}/it.md`);
   expect(missing[5]?.file).toBe(`${templates}/layouts/own.njk`);
   expect(error.message).toContain(`nmae (${templates}/it.md:2) Did you mean "name"?`);
+});
+
+test('of thousands of missing variables the message names twenty', async () => {
+  const items = Array.from({ length: 3000 }, () => ({}));
+  const error = await failure(render('{% for item in items %}{{ item.price }}{% endfor %}', { items }));
+  expect((error as TemplateDataError).missing).toHaveLength(3000);
+  expect(error.message).toContain('items[19].price');
+  expect(error.message).not.toContain('items[20].price');
+  expect(error.message).toContain('and 2980 more');
+});
+
+test('a library that is not there is one coded error, tried again at the next use', async () => {
+  let tries = 0;
+  const load = once(() =>
+    library('nunjucks', async () => {
+      tries += 1;
+      if (tries === 1) throw new Error('Cannot find module');
+      return tries;
+    }),
+  );
+  await expect(load()).rejects.toMatchObject({
+    code: 'E_EMAIL_LIBRARY',
+    message: expect.stringContaining('nunjucks'),
+  });
+  expect(await load()).toBe(2);
+  expect(await load()).toBe(2);
 });
 
 test('a variable that the template provides for may be absent; null, false and empty are values', async () => {

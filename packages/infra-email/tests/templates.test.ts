@@ -83,6 +83,7 @@ test('a panel holds Markdown, other components and conditions', async () => {
 
 test('an indented template is no code', async () => {
   expect(await bodyOf('    # Hello\n\n      Dear you')).toBe('<h1>Hello</h1>\n<p>Dear you</p>');
+  expect(await bodyOf('Hello\n\n      Dear you')).toBe('<p>Hello</p>\n<p>Dear you</p>');
 });
 
 test('an address that is its own label is written once', async () => {

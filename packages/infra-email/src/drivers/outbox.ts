@@ -10,7 +10,7 @@ import { toMime } from '../mime.ts';
 export interface OutboxOptions {
   /** The folder. It is made when it is not there. @default '.outbox' */
   folder?: string;
-  /** How many messages are kept; the oldest go first. @default 500 */
+  /** How many messages are kept, at least 1; the oldest go first. @default 500 */
   keep?: number;
   /** @default the machine's clock */
   clock?: Clock;
@@ -100,7 +100,7 @@ export function outboxDriver(options: OutboxOptions = {}): Outbox {
     const createdAt = new Date(last).toISOString();
     const name = `${createdAt.replaceAll(/[:.]/g, '-')}-${message.template.replaceAll('/', '-')}-${id}`;
     await writeAll(folder, name, message, { ...metaOf(message, key, id), createdAt, digest }, last);
-    const surplus = [...names, name].sort().slice(0, -keep);
+    const surplus = [...names, name].sort().slice(0, -Math.max(1, keep));
     await Promise.all(surplus.map((old) => rm(join(folder, old), { recursive: true, force: true })));
     return { id, previewPath: join(folder, name, 'index.html') };
   };

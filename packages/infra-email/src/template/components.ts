@@ -2,10 +2,7 @@ import { TemplateSyntaxError } from '../errors.ts';
 import type { ListNode, Nunjucks, TagExtension, TagParser } from './nunjucks.ts';
 
 /** The tags that templates have beside nunjucks's own, and how many arguments each takes. */
-export const COMPONENTS = { button: 1, panel: 0, table: 0 } as const;
-
-/** The name of a component. */
-export type ComponentName = keyof typeof COMPONENTS;
+const COMPONENTS = { button: 1, panel: 0, table: 0 } as const;
 
 /*
  * A component becomes a line of its own in the Markdown, opened and closed by a control character that neither a

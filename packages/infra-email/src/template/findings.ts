@@ -7,7 +7,7 @@ export interface Finding {
 }
 
 /** Gmail cuts a message off behind this many bytes of HTML. */
-export const MAX_HTML_BYTES: number = 102 * 1024;
+const MAX_HTML_BYTES = 102 * 1024;
 
 /** What can be said of a page before its values are in. */
 export function pageFindings(html: string, text: string): Finding[] {

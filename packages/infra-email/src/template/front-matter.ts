@@ -1,6 +1,7 @@
 import { messageOf } from '@vibeonrails/infra-core';
 import { closest } from '../closest.ts';
 import { TemplateSyntaxError } from '../errors.ts';
+import { library } from './load.ts';
 
 /** A template file, taken apart. */
 export interface TemplateParts {
@@ -61,8 +62,11 @@ export async function parseFrontMatter(source: string, file: string): Promise<Te
 
 const QUOTE = 'Put quotes around it: `subject: "{{ name }}, welcome"`.';
 
+/** Loads yaml. It is not loaded before. */
+export const loadYaml = (): Promise<typeof import('yaml')> => library('yaml', () => import('yaml'));
+
 async function readYaml(yaml: string, file: string): Promise<Record<string, unknown>> {
-  const { parseDocument } = await import('yaml');
+  const { parseDocument } = await loadYaml();
   const document = parseDocument(yaml, { schema: 'failsafe', logLevel: 'silent' });
   const [error] = document.errors;
   if (error) {

@@ -1,11 +1,12 @@
 import type { StateBlock, Token } from 'markdown-it';
 import { CLOSE, OPEN } from './components.ts';
 import { escapeHtml } from './html.ts';
+import { library } from './load.ts';
 import { firstSlotIn } from './slots.ts';
 import { toText } from './text.ts';
 
 /** A Markdown text, turned into both forms of an e-mail's body. */
-export interface MarkdownResult {
+interface MarkdownResult {
   readonly html: string;
   readonly text: string;
   /** The number of a slot in `<…>`: it looks like a link to the author and is none. */
@@ -17,7 +18,7 @@ export type MarkdownRenderer = (source: string) => MarkdownResult;
 
 /** Loads markdown-it and makes a renderer. It is not loaded before. */
 export async function markdownRenderer(): Promise<MarkdownRenderer> {
-  const { default: make } = await import('markdown-it');
+  const { default: make } = await library('markdown-it', () => import('markdown-it'));
   // `linkify` would search all text for addresses: slow on hostile input, and a link nobody wrote.
   const md = make({ html: false, linkify: false, typographer: false });
   // Indentation means nothing in an e-mail; in an indented template it would make code of a paragraph.

@@ -1,3 +1,5 @@
+import { library } from './load.ts';
+
 /** A node of nunjucks's syntax tree, as far as it is looked at here. */
 export interface Node {
   readonly typename: string;
@@ -67,7 +69,8 @@ export interface Nunjucks {
 
 /** Loads nunjucks. It is not loaded before. */
 export async function loadNunjucks(): Promise<Nunjucks> {
-  return (await import('nunjucks')).default as unknown as Nunjucks;
+  const { default: nunjucks } = await library('nunjucks', () => import('nunjucks'));
+  return nunjucks as unknown as Nunjucks;
 }
 
 /** True for a node that holds others in `children`. */

@@ -76,7 +76,7 @@ export function templateFolders(folder: string): TemplateFolders {
 }
 
 /** `fr-ca` → `fr-CA`, `fr`. @throws {@link EmailOptionError} `E_EMAIL_OPTION` for what names no locale. */
-export function localeChain(locale: string | undefined): string[] {
+function localeChain(locale: string | undefined): string[] {
   if (locale === undefined) return [];
   const help = "Use a language tag such as 'fr' or 'pt-BR'.";
   try {

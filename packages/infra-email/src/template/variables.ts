@@ -4,7 +4,7 @@ import { EACH, gaps, type Step } from './lookup.ts';
 import { childNodes, type Environment, isList, type ListNode, type Node } from './nunjucks.ts';
 
 /** A variable that a template uses. */
-export interface Use {
+interface Use {
   readonly path: readonly Step[];
   readonly line: number;
 }
