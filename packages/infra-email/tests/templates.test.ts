@@ -139,8 +139,8 @@ test('a changed file is seen at once while developing, and not when told so', as
   write(templates, 'it.md', page('a new text of some length'));
   expect((await live.render('it')).text).toBe('a new text of some length\n');
   expect((await fixed.render('it')).text).toBe('an old text of some length\n');
-  write(templates, 'layouts/bare.njk', BARE.replace('<head>', '<head><meta name="two">'));
-  expect((await live.render('it')).html).toContain('<meta name="two">');
+  write(templates, 'layouts/bare.njk', BARE.replace('<html ', '<html class="two" '));
+  expect((await live.render('it')).html).toContain('class="two"');
   rmSync(join(templates, 'it.md'));
   await expect(live.render('it')).rejects.toMatchObject({ code: 'E_EMAIL_TEMPLATE_NOT_FOUND' });
 });
