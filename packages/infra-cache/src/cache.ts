@@ -1,41 +1,25 @@
 import {
-  type Clock,
-  chooseDriver,
   type Duration,
-  type Env,
   type ModuleInstance,
   onShutdown,
   operation,
   systemClock,
-  toMs,
 } from '@vibeonrails/infra-core';
 import { decode, encode } from './codec.ts';
-import { type CacheDriverName, config } from './config.ts';
-import type { CacheDriver } from './driver.ts';
-import { memoryDriver } from './drivers/memory.ts';
-import { CacheClosedError, CacheKeyError, CacheTtlError, CacheValueError } from './errors.ts';
+import { CacheClosedError, CacheKeyError, CacheValueError } from './errors.ts';
+import { failsafe } from './failsafe.ts';
+import { type CacheOptions, makeDriver, namespaceOf } from './options.ts';
+import { type CachePolicy, ttlOf } from './policy.ts';
 import { singleFlight } from './single-flight.ts';
 
-/** How long an entry lives: a {@link Duration}, or options that hold one. There is no default on purpose. */
-export type CachePolicy = Duration | { readonly ttl: Duration };
-
-/** How a cache is made. */
-export interface CacheOptions {
-  /** A driver by name, or one of your own. @default CACHE_DRIVER, else memory */
-  driver?: CacheDriverName | CacheDriver;
-  /** Put before every key, so that several caches share a server. @default CACHE_NAMESPACE, else 'cache' */
-  namespace?: string;
-  /** The memory its entries may take, in bytes (memory driver). @default CACHE_MAX_BYTES, else 64 MiB */
-  maxBytes?: number;
-  /** @default the machine's clock */
-  clock?: Clock;
-  /** @default process.env */
-  env?: Env;
-}
-
-/** A cache. Values are copied in and out: changing what `get` returned never changes the cache. */
+/**
+ * A cache. Values are copied in and out: changing what `get` returned never changes the cache.
+ *
+ * While its server is away, a page goes on: `get`, `getMany` and `has` find nothing, and `getOrSet` loads. What
+ * changes an entry rejects with `E_CACHE_UNAVAILABLE` or `E_CACHE_TIMEOUT`, since nobody may rely on what was not done.
+ */
 export interface Cache extends ModuleInstance {
-  /** The value under `key`; `undefined` when there is none or it has expired. */
+  /** The value under `key`; `undefined` when there is none, it has expired, or it cannot be read. */
   get<T = unknown>(key: string): Promise<T | undefined>;
   /** The values under `keys`, in their order, in one round trip. */
   getMany<T = unknown>(keys: readonly string[]): Promise<(T | undefined)[]>;
@@ -51,7 +35,7 @@ export interface Cache extends ModuleInstance {
   /**
    * The value under `key`, else what `load` returns, stored. However many ask at once, `load` runs once. What it
    * throws reaches all of them and is not stored; `undefined` is returned and not stored. A write or delete of the
-   * key while it runs wins over it.
+   * key while it runs wins over it. A cache that is away is as if it were empty.
    */
   getOrSet<T>(key: string, policy: CachePolicy, load: () => T | Promise<T>): Promise<T>;
   /** True when a value is stored under `key`. */
@@ -87,10 +71,12 @@ const MAX_KEY_BYTES = 1024;
  */
 export function createCache(options: CacheOptions = {}): Cache {
   const driver = makeDriver(options);
-  const namespace = options.namespace ?? config.read(options.env).CACHE_NAMESPACE;
+  const namespace = namespaceOf(options);
   const flights = singleFlight();
+  const safe = failsafe(driver.name, options.clock ?? systemClock);
   let closed = false;
   const forgetHook = onShutdown('cache', () => close());
+  driver.watch?.(flights.supersede);
 
   const full = (key: string): string => {
     if (closed) throw new CacheClosedError();
@@ -98,15 +84,19 @@ export function createCache(options: CacheOptions = {}): Cache {
       throw new CacheKeyError(key);
     return `${namespace}:${key}`;
   };
-  const read = <T>(text: string | undefined): T | undefined =>
-    text === undefined ? undefined : (decode(text) as T);
+  /** What is under names; nothing at all when the cache is away. */
+  const seek = (
+    names: readonly string[],
+    key: string,
+  ): Promise<readonly (string | undefined)[] | undefined> =>
+    safe.orElse(() => gets.trace(() => driver.get(names), { key, driver: driver.name }), undefined);
 
   const write = (key: string, value: unknown, policy: CachePolicy, ifAbsent: boolean): Promise<boolean> => {
     const name = full(key);
     const ttl = ttlOf(key, policy);
     if (value === undefined) throw new CacheValueError('', 'undefined, which is what a miss looks like,');
     const text = encode(value);
-    flights.supersede(name);
+    flights.supersede([name]);
     return sets.trace(() => driver.set(name, text, ttl, { ifAbsent }), { key, driver: driver.name });
   };
 
@@ -121,17 +111,12 @@ export function createCache(options: CacheOptions = {}): Cache {
     driver: driver.name,
     ready: () => driver.ready(),
     close,
-    get: async <T>(key: string) => {
-      const name = full(key);
-      return gets.trace(async () => read<T>((await driver.get([name]))[0]), { key, driver: driver.name });
-    },
+    get: async <T>(key: string) => read<T>((await seek([full(key)], key))?.[0]),
     getMany: async <T>(keys: readonly string[]) => {
       const names = keys.map(full);
       if (names.length === 0) return [];
-      return gets.trace(async () => (await driver.get(names)).map((text) => read<T>(text)), {
-        key: `${keys[0]} and ${keys.length - 1} more`,
-        driver: driver.name,
-      });
+      const texts = await seek(names, `${keys[0]} and ${keys.length - 1} more`);
+      return names.map((_, i) => read<T>(texts?.[i]));
     },
     set: async (key, value, policy) => {
       await write(key, value, policy, false);
@@ -145,60 +130,56 @@ export function createCache(options: CacheOptions = {}): Cache {
       const name = full(key);
       const ttl = ttlOf(key, policy);
       // The flight carries the text, so that every caller gets a copy and a miss looks like a hit.
-      const text = await flights.run(name, async (superseded) => {
-        const [hit] = await gets.trace(() => driver.get([name]), { key, driver: driver.name });
-        if (hit !== undefined) return hit;
-        const value = await loads.trace(async () => load(), { key, driver: driver.name });
-        if (value === undefined) return undefined;
-        const made = encode(value);
-        if (!superseded()) await driver.set(name, made, ttl);
-        return made;
-      });
-      return read<T>(text) as T;
+      const flight = (fresh: boolean): Promise<string | undefined> =>
+        flights.run(name, async (superseded) => {
+          const found = fresh ? [] : await seek([name], key);
+          if (found?.[0] !== undefined) return found[0];
+          const value = await loads.trace(async () => load(), { key, driver: driver.name });
+          if (value === undefined) return undefined;
+          const made = encode(value);
+          // One that could not be read is not written either: nobody waits for it twice.
+          if (found && !superseded()) await safe.orElse(() => driver.set(name, made, ttl), false);
+          return made;
+        });
+      const text = await flight(false);
+      const value = read<T>(text);
+      if (value === undefined && text !== undefined) return read<T>(await flight(true)) as T;
+      return value as T;
     },
-    has: async (key) => (await driver.get([full(key)]))[0] !== undefined,
+    has: async (key) => (await safe.orElse(() => driver.get([full(key)]), []))[0] !== undefined,
     delete: async (keys) => {
       const names = (typeof keys === 'string' ? [keys] : keys).map(full);
-      for (const name of names) flights.supersede(name);
+      flights.supersede(names);
       return deletes.trace(() => driver.delete(names), { key: String(keys), driver: driver.name });
     },
-    take: async <T>(key: string) => read<T>(await driver.take(full(key))),
+    take: async <T>(key: string) => {
+      const name = full(key);
+      flights.supersede([name]);
+      return read<T>(await driver.take(name));
+    },
     increment: async (key, policy) => {
+      const name = full(key);
+      const ttl = ttlOf(key, policy);
       const by = typeof policy === 'object' ? (policy?.by ?? 1) : 1;
-      return driver.increment(full(key), by, ttlOf(key, policy));
+      flights.supersede([name]);
+      return driver.increment(name, by, ttl);
     },
     touch: async (key, policy) => driver.touch(full(key), ttlOf(key, policy)),
-    clear: async () => driver.clear(full('x').slice(0, -1)),
+    clear: async () => {
+      const prefix = full('x').slice(0, -1);
+      flights.supersede();
+      await driver.clear(prefix);
+    },
   };
   return cache;
 }
 
-function makeDriver(options: CacheOptions): CacheDriver {
-  if (typeof options.driver === 'object') return options.driver;
-  const values = config.read(options.env);
-  chooseDriver({
-    module: 'cache',
-    option: options.driver,
-    variable: values.CACHE_DRIVER,
-    embedded: 'memory',
-    inProduction: 'warn',
-    help: 'Each process has a cache of its own. Set CACHE_DRIVER=memory to say that is meant.',
-    env: options.env,
-  });
-  return memoryDriver({
-    maxBytes: options.maxBytes ?? values.CACHE_MAX_BYTES,
-    clock: options.clock ?? systemClock,
-  });
-}
-
-function ttlOf(key: string, policy: CachePolicy): number {
-  const ttl = typeof policy === 'object' && policy !== null ? policy.ttl : policy;
-  let ms = 0;
+/** The value of a text. One that cannot be read is none: another version or another program may have written it. */
+function read<T>(text: string | undefined): T | undefined {
+  if (text === undefined) return undefined;
   try {
-    ms = toMs(ttl);
-  } catch (cause) {
-    throw new CacheTtlError(key, ttl, cause);
+    return decode(text) as T;
+  } catch {
+    return undefined;
   }
-  if (ms > 0) return ms;
-  throw new CacheTtlError(key, ttl);
 }

@@ -1,6 +1,7 @@
 import type { HealthCheck } from '@vibeonrails/infra-core';
-import type { Cache, CacheOptions } from './cache.ts';
+import type { Cache } from './cache.ts';
 import { handle } from './module.ts';
+import type { CacheOptions } from './options.ts';
 
 const it = (): Cache => handle.instance();
 

@@ -7,6 +7,9 @@ export interface SetOptions {
 /**
  * What every cache driver does. It stores text under keys, each entry with an expiry; the cache above it does the
  * encoding, the checks and the single flight. `cacheDriverSuite()` in `./testing` proves a driver.
+ *
+ * A call that its server does not answer rejects within a bounded time with `E_CACHE_UNAVAILABLE` or
+ * `E_CACHE_TIMEOUT`; the cache above makes a miss of it where it was a read.
  */
 export interface CacheDriver {
   /** Its name in health reports and telemetry. */
@@ -28,8 +31,13 @@ export interface CacheDriver {
   increment(key: string, by: number, ttl: number): Promise<number>;
   /** Gives an entry a new expiry. False when there is none. */
   touch(key: string, ttl: number): Promise<boolean>;
-  /** Removes every entry whose key starts with `prefix`. */
+  /** Removes every entry whose key starts with `prefix`, whatever characters are in it. */
   clear(prefix: string): Promise<void>;
+  /**
+   * Tells of what others wrote or removed, where the driver hears of it: the keys, or nothing when it may be any. A
+   * load of such a key that is under way is then not stored.
+   */
+  watch?(changed: (keys?: readonly string[]) => void): void;
   /** Releases connections, timers and memory. Idempotent. */
   close(): Promise<void>;
 }

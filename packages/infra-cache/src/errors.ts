@@ -1,4 +1,4 @@
-import { InfraError } from '@vibeonrails/infra-core';
+import { InfraError, type InfraErrorOptions } from '@vibeonrails/infra-core';
 
 /** A write without an expiry, or with one that is not a positive, finite time. */
 export class CacheTtlError extends InfraError {
@@ -67,6 +67,30 @@ export class CacheCounterError extends InfraError {
       help: 'Count under a key of its own, written by increment() alone.',
     });
     this.key = key;
+  }
+}
+
+/** The server of the cache cannot be reached, or refuses; the error underneath says why. */
+export class CacheUnavailableError extends InfraError {
+  constructor(problem: string, { retryable = true, help, cause }: Partial<InfraErrorOptions> = {}) {
+    super(`The cache is not available: ${problem}`, {
+      code: 'E_CACHE_UNAVAILABLE',
+      retryable,
+      ...(help === undefined ? {} : { help }),
+      cause,
+    });
+  }
+}
+
+/** The server of the cache did not answer in time. Whether it did the work is not known. */
+export class CacheTimeoutError extends InfraError {
+  constructor(timeout: number, cause?: unknown) {
+    super(`The cache did not answer within ${timeout} ms.`, {
+      code: 'E_CACHE_TIMEOUT',
+      retryable: true,
+      help: 'It may have been done all the same: repeat only what can be repeated.',
+      cause,
+    });
   }
 }
 

@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { defineModule, type ModuleHandle } from '@vibeonrails/infra-core';
-import { type Cache, type CacheOptions, createCache } from './cache.ts';
+import { type Cache, createCache } from './cache.ts';
+import type { CacheOptions } from './options.ts';
 import { VERSION } from './version.ts';
 
 /** The default cache of this process. */
@@ -10,7 +12,8 @@ export const handle: ModuleHandle<Cache, CacheOptions> = defineModule<Cache, Cac
   contract: 1,
   create: createCache,
   async healthCheck(cache) {
-    const key = `health:${process.pid}`;
+    // Not the process id, which is 1 in every container.
+    const key = `health:${randomUUID()}`;
     await cache.set(key, 'ok', '10s');
     const seen = await cache.take(key);
     return seen === 'ok'

@@ -2,8 +2,11 @@
 export interface SingleFlight {
   /** Runs `work` unless it runs already. `superseded()` says whether somebody wrote the key since it began. */
   run<T>(key: string, work: (superseded: () => boolean) => Promise<T>): Promise<T>;
-  /** Says that the key was written or removed: what is under way must not be stored, nor joined by later callers. */
-  supersede(key: string): void;
+  /**
+   * Says that keys were written or removed; without any, that it may be all. What is under way for them must not be
+   * stored, nor joined by later callers.
+   */
+  supersede(keys?: readonly string[]): void;
 }
 
 /** Makes a {@link SingleFlight}. */
@@ -22,8 +25,9 @@ export function singleFlight(): SingleFlight {
       flight.promise = promise;
       return promise;
     },
-    supersede: (key) => {
-      flights.delete(key);
+    supersede(keys) {
+      if (keys) for (const key of keys) flights.delete(key);
+      else flights.clear();
     },
   };
 }

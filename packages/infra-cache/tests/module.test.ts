@@ -18,7 +18,9 @@ test('the public names stay as they are', () => {
       "CacheCounterError",
       "CacheKeyError",
       "CacheSizeError",
+      "CacheTimeoutError",
       "CacheTtlError",
+      "CacheUnavailableError",
       "CacheValueError",
       "cache",
       "cacheHealthCheck",
@@ -48,9 +50,10 @@ test('it is in use once imported, and its variables are described', () => {
   expect(
     describeConfig({ CACHE_MAX_BYTES: '5000' }).filter((v) => v.package.endsWith('infra-cache')),
   ).toMatchObject([
-    { variable: 'CACHE_DRIVER', form: 'one of memory', set: false },
+    { variable: 'CACHE_DRIVER', form: 'one of memory, redis', set: false },
     { variable: 'CACHE_MAX_BYTES', default: '67108864', set: true },
     { variable: 'CACHE_NAMESPACE', default: 'cache', set: false },
+    { variable: 'CACHE_REDIS_URL', secret: true, set: false },
   ]);
 });
 
@@ -64,7 +67,7 @@ test('the default cache is configured once, or replaced on demand', async () => 
 
 test('a driver that does not exist is one coded error that names the variable', () => {
   expect(() => createCache({ env: { CACHE_DRIVER: 'memroy' } })).toThrow(
-    /CACHE_DRIVER .* expected one of memory/,
+    /CACHE_DRIVER .* expected one of memory, redis/,
   );
   expect(() => createCache({ env: { CACHE_MAX_BYTES: '1' } })).toThrow(
     expect.objectContaining({ code: 'E_CONFIG' }),

@@ -1,33 +1,10 @@
-import type { Clock } from '@vibeonrails/infra-core';
-import { LRUCache } from 'lru-cache';
 import type { CacheDriver } from '../driver.ts';
+import { boundedEntries, type EntriesOptions, lifetime, sizeOf } from '../entries.ts';
 import { CacheCounterError, CacheSizeError } from '../errors.ts';
 
-/** How the memory driver is made. */
-export interface MemoryDriverOptions {
-  /** The most memory its entries may take, in bytes. The least recently used go first. */
-  maxBytes: number;
-  clock: Clock;
-}
-
-/** What an entry costs beside its text: the map slot, the list links and the expiry, measured with lru-cache 11. */
-const ENTRY_OVERHEAD = 160;
-
-/** Upper bound of the bytes an entry takes: V8 keeps a text in one or two bytes a character. */
-const sizeOf = (key: string, value: string): number => 2 * (key.length + value.length) + ENTRY_OVERHEAD;
-
-/** lru-cache keeps an entry up to and including its last millisecond; our entries are gone when their time is over. */
-const lifetime = (ttl: number): number => Math.max(1, Math.round(ttl)) - 0.5;
-
 /** Keeps entries in this process, up to a number of bytes. Gone when the process ends. */
-export function memoryDriver({ maxBytes, clock }: MemoryDriverOptions): CacheDriver {
-  const entries = new LRUCache<string, string>({
-    maxSize: maxBytes,
-    maxEntrySize: maxBytes,
-    sizeCalculation: (value, key) => sizeOf(key, value),
-    perf: clock,
-    ttlResolution: 0,
-  });
+export function memoryDriver({ maxBytes, clock }: EntriesOptions): CacheDriver {
+  const entries = boundedEntries({ maxBytes, clock });
 
   return {
     name: 'memory',

@@ -1,0 +1,74 @@
+import { type Clock, ConfigError, chooseDriver, type Env, systemClock } from '@vibeonrails/infra-core';
+import { type CacheDriverName, config, REDIS_URL_FORM } from './config.ts';
+import type { CacheDriver } from './driver.ts';
+import { memoryDriver } from './drivers/memory.ts';
+import { type CacheMemoryOptions, type CacheRedisOptions, redisDriver } from './drivers/redis.ts';
+
+/** How a cache is made. */
+export interface CacheOptions {
+  /** A driver by name, or one of your own. @default CACHE_DRIVER, else redis where there is an address of one, else memory */
+  driver?: CacheDriverName | CacheDriver;
+  /** Put before every key, so that several caches share a server. @default CACHE_NAMESPACE, else 'cache' */
+  namespace?: string;
+  /** The memory of this process that entries may take, in bytes. @default CACHE_MAX_BYTES, else 64 MiB */
+  maxBytes?: number;
+  /** How Redis is reached (redis driver). */
+  redis?: CacheRedisOptions;
+  /** Keeps what was read from Redis in this process too, until it changes (redis driver). @default false */
+  memory?: boolean | CacheMemoryOptions;
+  /** @default the machine's clock */
+  clock?: Clock;
+  /** @default process.env */
+  env?: Env;
+}
+
+/** The namespace that the options or the environment name. */
+export const namespaceOf = (options: CacheOptions): string =>
+  options.namespace ?? config.read(options.env).CACHE_NAMESPACE;
+
+/** Makes the driver that the options or the environment name. @throws {@link ConfigError} `E_CONFIG` */
+export function makeDriver(options: CacheOptions): CacheDriver {
+  if (typeof options.driver === 'object') return options.driver;
+  const { redis = {}, env, clock = systemClock } = options;
+  const values = config.read(env);
+  const reachable = Boolean(redis.url ?? redis.client ?? values.CACHE_REDIS_URL);
+  const driver = chooseDriver<CacheDriverName>({
+    module: 'cache',
+    option: options.driver,
+    variable: values.CACHE_DRIVER,
+    present: { redis: reachable },
+    embedded: 'memory',
+    inProduction: 'warn',
+    help: 'Each process has a cache of its own. Set CACHE_REDIS_URL or REDIS_URL to share one, or CACHE_DRIVER=memory to say that this is meant.',
+    env,
+  });
+  const maxBytes = options.maxBytes ?? values.CACHE_MAX_BYTES;
+  if (driver === 'memory') return memoryDriver({ maxBytes, clock });
+  if (!reachable) throw noAddress();
+  return redisDriver({
+    ...redis,
+    namespace: namespaceOf(options),
+    memory: memoryOf(options.memory ?? false, maxBytes),
+    clock,
+    env,
+  });
+}
+
+function memoryOf(
+  memory: boolean | CacheMemoryOptions,
+  maxBytes: number,
+): Required<CacheMemoryOptions> | undefined {
+  if (memory === false) return undefined;
+  return { maxBytes, ttl: '30s', ...(memory === true ? {} : memory) };
+}
+
+/** The redis driver was asked for and nothing says where it is. */
+const noAddress = (): ConfigError =>
+  new ConfigError([
+    {
+      variable: 'CACHE_REDIS_URL',
+      package: '@vibeonrails/infra-cache',
+      kind: 'missing',
+      expected: `${REDIS_URL_FORM}, here or in REDIS_URL`,
+    },
+  ]);

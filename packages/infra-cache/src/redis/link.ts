@@ -1,0 +1,123 @@
+import { type Clock, type Env, isInfraError, messageOf } from '@vibeonrails/infra-core';
+import type { RedisClient, RedisConnection, RedisTlsOptions } from '@vibeonrails/infra-redis';
+import { CacheClosedError, CacheTimeoutError, CacheUnavailableError } from '../errors.ts';
+
+/** How the link is made; what is not given comes from the environment. */
+export interface RedisLinkOptions {
+  readonly url?: string | undefined;
+  readonly client?: RedisClient | undefined;
+  readonly tls?: RedisTlsOptions | undefined;
+  /** Milliseconds a call may take. */
+  readonly timeout: number;
+  /** Milliseconds `ready()` may take. */
+  readonly connectTimeout: number;
+  readonly clock: Clock;
+  readonly env?: Env | undefined;
+}
+
+/** The cache's connection to Redis. Whatever is asked of it is over within the timeout, and fails with the cache's errors. */
+export interface RedisLink {
+  ready(): Promise<void>;
+  run<T>(work: (client: RedisClient) => T | Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** Makes a {@link RedisLink}; it loads the client and connects at `ready()` or the first call. */
+export function redisLink(options: RedisLinkOptions): RedisLink {
+  const { timeout, clock } = options;
+  let opening: Promise<RedisConnection> | undefined;
+  let connection: RedisConnection | undefined;
+  let closed = false;
+  const open = (): Promise<RedisConnection> => {
+    opening ??= connect(options).then((made) => {
+      connection = made;
+      return made;
+    });
+    return opening;
+  };
+
+  return {
+    async ready() {
+      try {
+        await (await open()).ready();
+      } catch (thrown) {
+        throw coded(thrown, timeout);
+      }
+    },
+    run(work) {
+      if (closed) return Promise.reject(new CacheClosedError());
+      return new Promise((resolve, reject) => {
+        let over = false;
+        const cancel = clock.after(timeout, () => {
+          over = true;
+          reject(
+            isUp(connection)
+              ? new CacheTimeoutError(timeout)
+              : new CacheUnavailableError(`no connection to Redis within ${timeout} ms.`),
+          );
+        });
+        const send = (client: RedisClient): ReturnType<typeof work> => {
+          // Whoever asked has been told that it failed: it must not happen later, after other writes.
+          if (over) throw new CacheTimeoutError(timeout);
+          // A client that keeps commands for later would do just that.
+          if (client.status !== 'ready')
+            throw new CacheUnavailableError('the connection to Redis is down and tried again.');
+          return work(client);
+        };
+        open()
+          .then((redis) => redis.run(send))
+          .then(resolve, (thrown) => reject(coded(thrown, timeout)))
+          .finally(cancel);
+      });
+    },
+    async close() {
+      closed = true;
+      await opening?.then(
+        (redis) => redis.close(),
+        () => undefined,
+      );
+    },
+  };
+}
+
+/*
+ * A cache answers soon or not at all: no command waits for a connection, and none is sent a second time, because a
+ * count whose reply was lost would be counted twice.
+ */
+async function connect(options: RedisLinkOptions): Promise<RedisConnection> {
+  const { url, client, tls, env, timeout, connectTimeout, clock } = options;
+  const { connectRedis } = await import('@vibeonrails/infra-redis');
+  return connectRedis({
+    for: 'cache',
+    commandTimeout: timeout,
+    connectTimeout,
+    maxRetries: 0,
+    offlineQueue: false,
+    clock,
+    ...(url === undefined ? {} : { url }),
+    ...(client === undefined ? {} : { client }),
+    ...(tls === undefined ? {} : { tls }),
+    ...(env === undefined ? {} : { env }),
+  });
+}
+
+function isUp(connection: RedisConnection | undefined): boolean {
+  try {
+    return connection?.client.status === 'ready';
+  } catch {
+    return false;
+  }
+}
+
+/** Codes of an address or a client that is wrong: those are the application's to correct, and stay as they are. */
+const SETTINGS = ['E_CONFIG', 'E_REDIS_URL', 'E_REDIS_CLIENT'];
+
+function coded(thrown: unknown, timeout: number): unknown {
+  if (!isInfraError(thrown)) return new CacheUnavailableError(`${messageOf(thrown)}.`);
+  const { code, message, help, retryable } = thrown;
+  if (code === 'E_REDIS_TIMEOUT') return new CacheTimeoutError(timeout, thrown);
+  if (code === 'E_REDIS_CLOSED') return new CacheClosedError();
+  if (!code.startsWith('E_REDIS_') || SETTINGS.includes(code)) return thrown;
+  const problem = help && message.endsWith(help) ? message.slice(0, -help.length).trim() : message;
+  return new CacheUnavailableError(problem, { retryable, ...(help ? { help } : {}), cause: thrown });
+}
