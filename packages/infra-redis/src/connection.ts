@@ -24,12 +24,12 @@ export function connection(plan: ConnectionPlan): RedisConnection {
   const closing = new AbortController();
   const { signal } = closing;
   const keeper = keepClient(plan, signal);
-  let connecting: Promise<void> | undefined;
   let closed: Promise<void> | undefined;
   /** The client whose first wait is over: from then on a server that is away costs a command no more than its own time. */
   let met: RedisClient | undefined;
 
-  const connect = async (): Promise<void> => {
+  const ready = async (): Promise<void> => {
+    signal.throwIfAborted();
     const client = await keeper.open();
     try {
       await untilReady(client, { address, timeout: plan.connectTimeout, clock, signal });
@@ -40,13 +40,6 @@ export function connection(plan: ConnectionPlan): RedisConnection {
       else if (keeper.client === client) keeper.drop();
       throw error;
     }
-  };
-  const ready = (): Promise<void> => {
-    if (signal.aborted) return Promise.reject(signal.reason);
-    connecting ??= connect().finally(() => {
-      connecting = undefined;
-    });
-    return connecting;
   };
 
   async function close(): Promise<void> {

@@ -258,18 +258,37 @@ describeWith('redis', 'a connection to one server', { password: 's3cret' }, (ser
 describeWith('redis', 'a server that goes and comes back', { own: true }, (server) => {
   test('a frozen server costs a command its timeout, and works again when it thaws', async () => {
     const redis = connect({ url: server().url, commandTimeout: 300 });
-    await redis.ready();
+    const slow = connect({ url: server().url, commandTimeout: '30s' });
+    await Promise.all([redis.ready(), slow.ready()]);
     server().pause();
     try {
       const { error, ms } = await failure(redis.run((client) => client.call('PING')));
       expect(error).toMatchObject({ code: 'E_REDIS_TIMEOUT', retryable: true });
       expect(ms).toBeLessThan(1000);
-      const health = redisHealthCheck(redis)({ signal: AbortSignal.timeout(100) });
-      expect((await health).status).toBe('error');
+      const askedAt = performance.now();
+      const health = await redisHealthCheck(slow)({ signal: AbortSignal.timeout(100) });
+      expect(health.status).toBe('error');
+      expect(performance.now() - askedAt).toBeLessThan(2000);
     } finally {
       server().resume();
     }
     await vi.waitFor(async () => expect(await redis.run((client) => client.call('PING'))).toBe('PONG'), 5000);
+  });
+
+  test('a server that turns read-only refuses a write, and the connection is made anew to find the new master', async () => {
+    const redis = connect({ url: server().url });
+    const id = await redis.run((client) => client.call('CLIENT', 'ID'));
+    await server().command('REPLICAOF', '127.0.0.1', '1');
+    try {
+      const { error } = await failure(redis.run((client) => client.call('SET', 'a', '1')));
+      expect(error).toMatchObject({ code: 'E_REDIS_REPLY', reply: 'READONLY', retryable: true });
+      await vi.waitFor(
+        async () => expect(await redis.run((client) => client.call('CLIENT', 'ID'))).not.toBe(id),
+        3000,
+      );
+    } finally {
+      await server().command('REPLICAOF', 'NO', 'ONE');
+    }
   });
 
   test('a connection that gets no reply is made anew', async () => {
