@@ -23,7 +23,8 @@ export type {
   SendContext,
   SendReceipt,
 } from './driver.ts';
-export type { Outbox, OutboxEntry, OutboxMessage } from './drivers/outbox.ts';
+export type { Outbox, OutboxMessage } from './drivers/outbox.ts';
+export type { OutboxEntry } from './drivers/outbox-files.ts';
 export {
   AddressError,
   AttachmentError,

@@ -1,16 +1,15 @@
 import { operation } from '@vibeonrails/infra-core';
-import { type MissingVariable, TemplateDataError, TemplateSyntaxError } from './errors.ts';
+import { TemplateSyntaxError } from './errors.ts';
+import { CONTENT, type Draft, draft, type Layout, partsOf, type Template } from './template/draft.ts';
 import { type Finding, messageFindings, pageFindings, unusedData } from './template/findings.ts';
 import { loadYaml, parseFrontMatter } from './template/front-matter.ts';
-import { library, once } from './template/load.ts';
+import { type Libraries, loadLibraries } from './template/libraries.ts';
+import { once } from './template/load.ts';
 import { lru } from './template/lru.ts';
-import { type MarkdownRenderer, markdownRenderer } from './template/markdown.ts';
-import { loadNunjucks } from './template/nunjucks.ts';
 import { fillPage, type Page, readPage, readText } from './template/page.ts';
-import { type Program, type ProgramCompiler, programCompiler, Verbatim } from './template/program.ts';
-import { fillPlain, type Slot } from './template/slots.ts';
+import type { ProgramCompiler } from './template/program.ts';
+import type { Slot } from './template/slots.ts';
 import { type SourceFile, templateFolders } from './template/source.ts';
-import { findMissing } from './template/variables.ts';
 
 /** What a template is rendered with. */
 export interface RenderOptions {
@@ -54,30 +53,11 @@ export interface TemplateEngineOptions {
   readonly reload?: boolean;
 }
 
-interface Template {
-  readonly source: SourceFile;
-  readonly layoutName: string;
-  readonly subject: Program;
-  readonly preheader: Program;
-  readonly body: Program;
-}
-
-interface Layout {
-  readonly source: SourceFile;
-  readonly program: Program;
-}
-
 /** Everything of a message that its values do not change. */
 interface Skeleton {
   readonly html: Page;
   readonly text: Page;
   readonly findings: readonly Finding[];
-}
-
-interface Libraries {
-  readonly compile: ProgramCompiler;
-  readonly markdown: MarkdownRenderer;
-  readonly inline: (html: string) => string;
 }
 
 const renders = operation('email.render');
@@ -86,33 +66,6 @@ const MAX_TEMPLATES = 500;
 const MAX_SKELETONS = 500;
 /** What is longer comes from a list of thousands and is not kept: it would take the memory of many ordinary ones. */
 const MAX_KEY_LENGTH = 64 * 1024;
-const RTL = /^(?:ar|ckb|dv|fa|he|ps|sd|ug|ur|yi)\b/;
-
-async function loadLibraries(): Promise<Libraries> {
-  const [nunjucks, markdown, css] = await Promise.all([
-    loadNunjucks(),
-    markdownRenderer(),
-    library('@css-inline/css-inline', () => import('@css-inline/css-inline')),
-  ]);
-  return {
-    compile: programCompiler(nunjucks),
-    markdown,
-    // A stylesheet is never fetched, from a server or from this machine; @media rules stay, as nothing can inline them.
-    inline: (html) =>
-      rulesLast(
-        css.inline(html, { loadRemoteStylesheets: false, keepAtRules: true, removeInlinedSelectors: true }),
-      ),
-  };
-}
-
-/**
- * Moves the @media rules, which the inliner puts at the start of the head, to its end: a browser looks for the
- * charset in the first 1024 bytes, and a rule must come behind those it overrides.
- */
-function rulesLast(html: string): string {
-  const rules = /(<head[^>]*>)(<style>@[^<]*<\/style>)([\s\S]*?)(?=<\/head>)/;
-  return html.replace(rules, (_, head: string, style: string, rest: string) => head + rest + style);
-}
 
 /** Makes a template engine. */
 export function createTemplates(options: TemplateEngineOptions): TemplateEngine {
@@ -198,61 +151,6 @@ async function readTemplate(source: SourceFile, compile: ProgramCompiler): Promi
   };
 }
 
-/** A message whose values are still slots. */
-interface Draft {
-  readonly subject: string;
-  readonly preheader: string;
-  /** The body. */
-  readonly markdown: string;
-  /** The layout, with {@link CONTENT} where the body goes. */
-  readonly page: string;
-  readonly slots: readonly Slot[];
-}
-
-/** Stands in a layout for the body. No file or value holds this character. */
-const CONTENT = '\u0006';
-
-function draft(
-  name: string,
-  template: Template,
-  layout: Layout,
-  data: Readonly<Record<string, unknown>>,
-  lang: string,
-): Draft {
-  const slots: Slot[] = [];
-  const unprinted: MissingVariable[] = [];
-  const line = (program: Program): string => {
-    const own: Slot[] = [];
-    return fillPlain(program.expand(program.run(data, own, unprinted)), own)
-      .replaceAll(/\s+/g, ' ')
-      .trim();
-  };
-  const around = (subject: string, preheader: string): Record<string, unknown> => ({
-    ...data,
-    subject,
-    preheader,
-    lang,
-    dir: RTL.test(lang) ? 'rtl' : 'ltr',
-    content: new Verbatim(CONTENT),
-  });
-  const missing = partsOf(template).flatMap((program) => findMissing(program.variables, data, program.site));
-  missing.push(...findMissing(layout.program.variables, around('', ''), layout.program.site));
-  if (missing.length > 0) throw new TemplateDataError(name, dedupe(missing));
-
-  const subject = line(template.subject);
-  const preheader = line(template.preheader);
-  const markdown = template.body.run(data, slots, unprinted);
-  const page = layout.program.run(around(subject, preheader), slots, unprinted);
-  if (unprinted.length > 0) throw new TemplateDataError(name, dedupe(unprinted));
-  return { subject, preheader, markdown, page, slots };
-}
-
-function dedupe(missing: readonly MissingVariable[]): MissingVariable[] {
-  const seen = new Map<string, MissingVariable>();
-  for (const one of missing) if (!seen.has(one.variable)) seen.set(one.variable, one);
-  return [...seen.values()];
-}
-
 function build(
   { markdown, page, slots }: Draft,
   template: Template,
@@ -275,5 +173,3 @@ function build(
     findings: pageFindings(html, body.text),
   };
 }
-
-const partsOf = ({ subject, preheader, body }: Template): Program[] => [subject, preheader, body];

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { runWithContext } from '@vibeonrails/infra-core';
 import { fakeClock } from '@vibeonrails/infra-core/testing';
@@ -53,8 +53,11 @@ test('a message is four files in a folder named by time, template and id', async
 
 test('it keeps itself out of version control', async () => {
   const home = folder();
+  await outboxDriver({ folder: join(home, 'out') }).ready();
+  expect(readFileSync(join(home, 'out', '.gitignore'), 'utf8')).toBe('*\n');
+  // A folder that was there before may hold what belongs under version control.
   await outboxDriver({ folder: home }).ready();
-  expect(readFileSync(join(home, '.gitignore'), 'utf8')).toBe('*\n');
+  expect(existsSync(join(home, '.gitignore'))).toBe(false);
 });
 
 test('list gives the newest first, read gives all of one', async () => {
@@ -78,6 +81,16 @@ test('the oldest messages go when there are more than it keeps', async () => {
   for (const subject of ['a', 'b', 'c', 'd', 'e'])
     await outbox.send(sampleMessage({ subject }), key(subject));
   expect((await outbox.list()).map(({ subject }) => subject)).toEqual(['e', 'd', 'c']);
+});
+
+test('it comes back when somebody deletes it', async () => {
+  const home = join(folder(), 'out');
+  const outbox = outboxDriver({ folder: home, clock: fakeClock() });
+  await outbox.send(sampleMessage({ subject: 'a' }), key('a'));
+  rmSync(home, { recursive: true });
+  expect(await outbox.list()).toEqual([]);
+  await outbox.send(sampleMessage({ subject: 'b' }), key('b'));
+  expect((await outbox.list()).map(({ subject }) => subject)).toEqual(['b']);
 });
 
 test('it never touches what is not its own', async () => {
@@ -112,7 +125,7 @@ test('what a process that died left unfinished is not a message, and goes after 
   const outbox = outboxDriver({ folder: home });
   await outbox.ready();
   expect(await outbox.list()).toEqual([]);
-  expect(readdirSync(home).map((name) => basename(name))).toEqual(['.gitignore', '.unfinished-fresh']);
+  expect(readdirSync(home).map((name) => basename(name))).toEqual(['.unfinished-fresh']);
 });
 
 test('attached images are shown in the preview, and only there', async () => {
