@@ -38,6 +38,17 @@ test.each([
   },
 );
 
+test('a line is out the moment it is logged: a killed process loses none', async () => {
+  const child = run(`
+    import { logger } from '@vibeonrails/infra-core/logging';
+    for (let i = 0; i < 100; i += 1) logger.info({ i }, 'line');
+    process.kill(process.pid, 'SIGKILL');
+    for (;;);
+  `);
+  expect(await child.ended).toBe('SIGKILL');
+  expect(child.lines()).toHaveLength(100);
+});
+
 test('a reader that goes away does not crash the program', async () => {
   const child = run(
     `

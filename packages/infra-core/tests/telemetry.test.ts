@@ -86,6 +86,13 @@ test.each([
   expect(end).toHaveBeenCalledOnce();
 });
 
+test('work whose payload has a field of the name "error" ends exactly once all the same', async () => {
+  const end = vi.fn();
+  subscribe('sample.report', { end });
+  await operation('sample.report').trace(async () => 1, { error: 'the one that is reported' });
+  expect(end).toHaveBeenCalledOnce();
+});
+
 test('work bound to a context sees it, nested and in parallel, and nothing leaks out', async () => {
   const storage = new AsyncLocalStorage<string>();
   const paths: string[] = [];
