@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { describeConfig, modulesInUse, shutdown } from '@vibeonrails/infra-core';
 import { resetInfra } from '@vibeonrails/infra-core/testing';
 import { loadedBy } from '@vibeonrails/vitest-config/examples';
@@ -78,7 +78,7 @@ test("the specification's call works in an empty folder", async () => {
   const cwd = folder();
   const code =
     "import { sendEmail } from '@vibeonrails/infra-email';\n\nawait sendEmail('welcome', {\n  to: 'user@example.com',\n  data: { name: 'John', appName: 'MyApp' },\n});";
-  const script = join(new URL('tests', home).pathname, 'specification.ts');
+  const script = fileURLToPath(new URL('tests/specification.ts', home));
   expect(readFileSync(script, 'utf8').trim()).toBe(code);
   const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
   const child = spawn(
