@@ -1,6 +1,7 @@
 import { type Clock, type Duration, toMs } from '@vibeonrails/infra-core';
 import { closeQuietly, type RealtimeClient } from './clients.ts';
 import { byeFrame, CLOSE_CODES } from './protocol.ts';
+import { wait } from './wait.ts';
 
 /** How clients are sent away. */
 export interface DrainOptions {
@@ -47,17 +48,4 @@ function sayGoodbye(client: RealtimeClient, after: number): void {
   } catch {
     // It is closed next; one that cannot hear it backs off by itself.
   }
-}
-
-function wait(clock: Clock, ms: number, signal: AbortSignal | undefined): Promise<void> {
-  if (signal?.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = (): void => {
-      cancel();
-      signal?.removeEventListener('abort', done);
-      resolve();
-    };
-    const cancel = clock.after(ms, done);
-    signal?.addEventListener('abort', done);
-  });
 }

@@ -120,7 +120,14 @@ export function realtimeDriverSuite(
 
 async function start(driver: RealtimeDriver): Promise<Node> {
   const got: BrokerMessage[] = [];
-  driver.start({ message: (message) => got.push(message), gap: () => undefined, expired: () => undefined });
+  const ignore = (): void => undefined;
+  driver.start({
+    message: (message) => got.push(message),
+    gap: ignore,
+    expired: ignore,
+    returned: ignore,
+    opened: ignore,
+  });
   await driver.ready();
   return { driver, got };
 }

@@ -35,6 +35,10 @@ export interface DriverEvents {
   gap(channel: string): void;
   /** A member is gone because its process died. Called on one process alone, which then tells the channel. */
   expired(channel: string, member: string): void;
+  /** A member counts again whose process was taken for dead, or was forgotten. Called on its process, which tells the channel. */
+  returned(channel: string, member: PresenceMember): void;
+  /** The driver has opened connections that close at shutdown: the hub, which needs them, must close before. */
+  opened(): void;
 }
 
 /**

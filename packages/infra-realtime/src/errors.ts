@@ -1,4 +1,4 @@
-import { InfraError } from '@vibeonrails/infra-core';
+import { InfraError, isInfraError } from '@vibeonrails/infra-core';
 
 /** A channel's name breaks the rules. */
 export class RealtimeChannelNameError extends InfraError {
@@ -76,7 +76,7 @@ export class RealtimeBrokerError extends InfraError {
   constructor(what: string, channel: string, cause: unknown) {
     super(`The realtime broker could not ${what} "${channel}".`, {
       code: 'E_REALTIME_BROKER',
-      retryable: true,
+      retryable: isInfraError(cause) ? cause.retryable : true,
       help: 'See the cause; try again when the broker is reachable.',
       cause,
     });

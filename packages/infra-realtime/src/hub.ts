@@ -1,10 +1,8 @@
-import { chooseDriver, onShutdown, operation, systemClock } from '@vibeonrails/infra-core';
+import { onShutdown, operation, systemClock } from '@vibeonrails/infra-core';
 import { createChannels } from './channels.ts';
 import { checkClient, closeQuietly, createSender, type DeliveryCounts, type Registered } from './clients.ts';
-import { config } from './config.ts';
 import { drainClients } from './drain.ts';
-import type { BrokerMessage, Position, RealtimeDriver } from './driver.ts';
-import { memoryDriver } from './drivers/memory.ts';
+import type { BrokerMessage, Position } from './driver.ts';
 import {
   RealtimeBrokerError,
   RealtimeClientError,
@@ -13,6 +11,7 @@ import {
   RealtimePayloadError,
 } from './errors.ts';
 import { channelName, eventName, userChannel } from './names.ts';
+import { makeDriver } from './options.ts';
 import { createPresence, toMember } from './presence.ts';
 import { CLOSE_CODES, pushFrame, withPosition } from './protocol.ts';
 import type { Realtime, RealtimeOptions, SubscribeOptions } from './realtime.ts';
@@ -31,7 +30,8 @@ export function createRealtime(options: RealtimeOptions = {}): Realtime {
   const counts: DeliveryCounts = { delivered: 0, skipped: 0, slow: 0, broken: 0 };
   let published = 0;
   let closing: Promise<void> | undefined;
-  const forgetHook = onShutdown('realtime', () => close());
+  const hook = (): (() => void) => onShutdown('realtime', () => close());
+  let forgetHook = hook();
 
   const channels = createChannels(driver, (channel, ids) => {
     for (const id of ids) registry.get(id)?.channels?.delete(channel);
@@ -87,6 +87,14 @@ export function createRealtime(options: RealtimeOptions = {}): Realtime {
     gap: (channel) => toLocal(channel, pushFrame(channel, '$gap', {})),
     expired(channel, id) {
       send({ channel, body: pushFrame(channel, '$leave', { id }) }).catch(ignore);
+    },
+    returned(channel, member) {
+      send({ channel, body: pushFrame(channel, '$join', toMember(member)) }).catch(ignore);
+    },
+    opened() {
+      // Of the hooks of one phase the latest comes first.
+      forgetHook();
+      if (!closing) forgetHook = hook();
     },
   });
 
@@ -176,7 +184,10 @@ export function createRealtime(options: RealtimeOptions = {}): Realtime {
     },
     async presence(channel) {
       open();
-      return (await driver.members(channelName(channel))).map(toMember);
+      const found = driver.members(channelName(channel)).catch((cause: unknown) => {
+        throw new RealtimeBrokerError('list who is in', channel, cause);
+      });
+      return (await found).map(toMember);
     },
     drain: (options) =>
       drainClients(
@@ -199,18 +210,4 @@ function encode(channel: string | undefined, event: string, data: unknown): stri
   } catch (cause) {
     throw new RealtimePayloadError(channel ?? 'a user', event, cause);
   }
-}
-
-function makeDriver(options: RealtimeOptions): RealtimeDriver {
-  if (typeof options.driver === 'object') return options.driver;
-  chooseDriver({
-    module: 'realtime',
-    option: options.driver,
-    variable: config.read(options.env).REALTIME_DRIVER,
-    embedded: 'memory',
-    inProduction: 'warn',
-    help: 'Each process reaches its own clients alone. Set REALTIME_DRIVER=memory to say that is meant.',
-    env: options.env,
-  });
-  return memoryDriver();
 }

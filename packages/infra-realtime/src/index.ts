@@ -30,6 +30,7 @@ export {
 } from './define-channel.ts';
 export type { DrainOptions } from './drain.ts';
 export type { BrokerMessage, DriverEvents, Position, PresenceMember, RealtimeDriver } from './driver.ts';
+export type { RealtimeRedisOptions } from './drivers/redis.ts';
 export type {
   EngineFactory,
   EngineOptions,

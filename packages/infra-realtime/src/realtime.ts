@@ -5,12 +5,15 @@ import type { RealtimeDriverName } from './config.ts';
 import type { EventsOf } from './define-channel.ts';
 import type { DrainOptions } from './drain.ts';
 import type { Position, RealtimeDriver } from './driver.ts';
+import type { RealtimeRedisOptions } from './drivers/redis.ts';
 import type { Member } from './presence.ts';
 
 /** How a hub is made. */
 export interface RealtimeOptions {
-  /** A broker by name, or one of your own. @default REALTIME_DRIVER, else memory */
+  /** A broker by name, or one of your own. @default REALTIME_DRIVER, else redis where there is an address of one, else memory */
   driver?: RealtimeDriverName | RealtimeDriver;
+  /** How Redis is reached (redis driver). */
+  redis?: RealtimeRedisOptions;
   /** @default the machine's clock */
   clock?: Clock;
   /** @default process.env */

@@ -16,7 +16,13 @@ import * as testing from '../src/testing.ts';
 import { eventually, serve } from './peers.ts';
 
 const folder = fileURLToPath(new URL('..', import.meta.url));
-const VARIABLES = ['REALTIME_ALLOWED_ORIGINS', 'REALTIME_DRIVER', 'REALTIME_ENGINE', 'REALTIME_PORT'];
+const VARIABLES = [
+  'REALTIME_ALLOWED_ORIGINS',
+  'REALTIME_DRIVER',
+  'REALTIME_ENGINE',
+  'REALTIME_PORT',
+  'REALTIME_REDIS_URL',
+];
 
 afterEach(async () => {
   await root.realtime.close();

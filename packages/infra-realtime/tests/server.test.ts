@@ -335,6 +335,6 @@ test.each([
 });
 
 test('a variable that holds something else is named', () => {
-  for (const env of [{ REALTIME_ENGINE: 'uws' }, { REALTIME_PORT: '70000' }, { REALTIME_DRIVER: 'redis' }])
+  for (const env of [{ REALTIME_ENGINE: 'uws' }, { REALTIME_PORT: '70000' }, { REALTIME_DRIVER: 'reddis' }])
     expect(() => createRealtimeServer({ env })).toThrow(Object.keys(env)[0]);
 });
