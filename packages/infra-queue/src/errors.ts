@@ -112,3 +112,35 @@ export class UnrecoverableError extends InfraError {
     super(message, { code: 'E_QUEUE_UNRECOVERABLE', cause: options.cause });
   }
 }
+
+/** The store of the queue did not answer in time, or is away. */
+export class QueueUnavailableError extends InfraError {
+  constructor(problem: string, cause?: unknown) {
+    super(`The queue cannot be reached: ${problem}.`, {
+      code: 'E_QUEUE_UNAVAILABLE',
+      retryable: true,
+      help: 'What it was asked may have been done all the same: enqueue again under the same `id`, which is never stored twice.',
+      cause,
+    });
+  }
+}
+
+/** The server of the queue is too old. */
+export class RedisVersionError extends InfraError {
+  constructor(found: string, needed: string) {
+    super(`The queue needs Redis ${needed} or later, and the server is ${found}.`, {
+      code: 'E_QUEUE_REDIS_VERSION',
+      help: 'Upgrade the server, or give the queue one of its own by QUEUE_REDIS_URL.',
+    });
+  }
+}
+
+/** A job whose process ended each time while it ran. */
+export class JobLostError extends InfraError {
+  constructor(job: string, times: number) {
+    super(`"${job}" lost its process ${times} times while it ran.`, {
+      code: 'E_QUEUE_LOST',
+      help: 'Look for what ends the process: memory that runs out, process.exit(), a native crash.',
+    });
+  }
+}

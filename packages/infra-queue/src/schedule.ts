@@ -1,5 +1,6 @@
 import { messageOf } from '@vibeonrails/infra-core';
 import { Cron as Pattern } from 'croner';
+import type { NewJob, Schedule } from './driver.ts';
 
 /** When a schedule fires: a cron expression of five fields, or six with seconds first, or `@daily` and its like. */
 export interface Timing {
@@ -53,4 +54,15 @@ function timezoneProblem(timezone: unknown): string | undefined {
   } catch {
     return `\`timezone\` ${JSON.stringify(timezone)} must be an IANA time zone such as Europe/Paris`;
   }
+}
+
+/** The job of a tick. Its id is one for the schedule and the tick, so that no tick makes two. */
+export function tickJob({ name, queue, overlap, attempts }: Schedule, tick: number): NewJob {
+  const part = name.replaceAll(/[^A-Za-z0-9.-]/gu, (char) => `_${char.codePointAt(0)?.toString(16)}_`);
+  return {
+    ...{ id: `tick.${part}.${tick}`, name, queue, payload: 'null', meta: {}, attempts },
+    ...{ priority: 'normal', delay: 0 },
+    // Held until the job has ended: a tick that comes before makes none.
+    ...(overlap === 'skip' ? { unique: { key: `tick:${name}`, replace: false } } : {}),
+  };
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '@vibeonrails/infra-core';
 import type { NewJob, Schedule, ScheduleRecord } from '../driver.ts';
-import { nextTick } from '../schedule.ts';
+import { nextTick, tickJob } from '../schedule.ts';
 
 /** The schedules of the memory driver. */
 export interface MemorySchedules {
@@ -16,35 +16,16 @@ interface Entry {
   readonly schedule: Schedule;
   next: number;
   cancel: () => void;
-  /** The id of the job of the last tick. */
-  job?: string;
 }
 
-/** Makes {@link MemorySchedules}. `add` stores the job of a tick; `pending` tells whether a job has yet to end. */
-export function memorySchedules(
-  clock: Clock,
-  add: (job: NewJob, tick: number) => void,
-  pending: (id: string) => boolean,
-): MemorySchedules {
+/** Makes {@link MemorySchedules}. `add` stores the job of a tick. */
+export function memorySchedules(clock: Clock, add: (job: NewJob, tick: number) => void): MemorySchedules {
   const entries = new Map<string, Entry>();
 
   const fire = (entry: Entry): void => {
     const { schedule, next: tick } = entry;
     arm(entry, Math.max(tick, clock.now()));
-    if (schedule.overlap === 'skip' && entry.job !== undefined && pending(entry.job)) return;
-    const { name, queue, attempts } = schedule;
-    entry.job = `tick.${name.replaceAll(/[^A-Za-z0-9._-]/g, '-')}.${tick}`;
-    const job = {
-      id: entry.job,
-      name,
-      queue,
-      payload: 'null',
-      meta: {},
-      priority: 'normal',
-      attempts,
-      delay: 0,
-    } as const;
-    add(job, tick);
+    add(tickJob(schedule, tick), tick);
   };
   const arm = (entry: Entry, after: number): void => {
     const next = nextTick(entry.schedule, after);
@@ -57,12 +38,7 @@ export function memorySchedules(
       const former = entries.get(schedule.name);
       if (former && JSON.stringify(former.schedule) === JSON.stringify(schedule)) return;
       former?.cancel();
-      const entry: Entry = {
-        schedule,
-        next: 0,
-        cancel: () => undefined,
-        ...(former?.job ? { job: former.job } : {}),
-      };
+      const entry: Entry = { schedule, next: 0, cancel: () => undefined };
       entries.set(schedule.name, entry);
       arm(entry, clock.now());
     },

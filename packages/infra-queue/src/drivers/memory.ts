@@ -91,11 +91,7 @@ export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
     queueOf(job.given.queue).take(job);
     jobs.delete(job.given.id);
   };
-  const schedules = memorySchedules(
-    clock,
-    (job, tick) => void addOne(job, tick),
-    (id) => !['completed', 'dead', undefined].includes(jobs.get(id)?.state),
-  );
+  const schedules = memorySchedules(clock, (job, tick) => void addOne(job, tick));
   /** Runs `act` for those ids that are dead jobs, and counts them. */
   const eachDead = (ids: readonly string[], act: (job: MemoryJob, queue: MemoryQueue) => void): number =>
     ids.filter((id) => {

@@ -1,0 +1,98 @@
+import { type Clock, type Logger, logger, systemClock } from '@vibeonrails/infra-core';
+import type { CancelResult, Consumer, KeepPolicy, Process, QueueDriver } from '../driver.ts';
+import { JobCancelledError } from '../errors.ts';
+import { addJobs } from './bullmq/adding.ts';
+import { type BullmqConsumer, consumeQueue } from './bullmq/consumer.ts';
+import { discardDead, retryDead } from './bullmq/dead.ts';
+import { findJob, listJobs, queueCounts } from './bullmq/reading.ts';
+import { CANCEL } from './bullmq/scripts.ts';
+import { openStore, type Store, type StoreOptions } from './bullmq/store.ts';
+import { forgetSchedule, startTicker, storedSchedules, storeSchedule, type Ticker } from './bullmq/ticker.ts';
+
+/** How the BullMQ driver is made. */
+export interface BullmqDriverOptions {
+  redis: StoreOptions['redis'];
+  /** What every key starts with. */
+  prefix: string;
+  /** How long a call may take, in milliseconds. */
+  timeout: number;
+  keep: KeepPolicy;
+  /** @default the machine's clock */
+  clock?: Clock;
+  /** @default the process's logger */
+  log?: Logger;
+}
+
+/** Keeps jobs in Redis, in BullMQ's own form: any BullMQ client can read them. */
+export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
+  const { keep, clock = systemClock, log = logger, redis, prefix, timeout } = options;
+  const store = openStore({ redis, prefix, timeout, clock, log });
+  const consumers = new Map<BullmqConsumer, { queue: string; ticker: Ticker }>();
+
+  const running = (queue: string, id: string) =>
+    [...consumers]
+      .filter(([, served]) => served.queue === queue)
+      .map(([consumer]) => consumer.running.get(id))
+      .find((entry) => entry !== undefined);
+
+  return {
+    name: 'bullmq',
+    ready: () => store.ready(),
+    add: (jobs) => addJobs(store, jobs),
+    consume(queue: string, concurrency: number, process: Process): Consumer {
+      const consumer = consumeQueue({ store, keep, log }, queue, concurrency, process);
+      const ticker = startTicker(store, queue, (err) =>
+        log.warn({ err, queue }, 'the schedules could not be looked at and are tried again'),
+      );
+      consumers.set(consumer, { queue, ticker });
+      return {
+        stop() {
+          ticker.stop();
+          return consumer.stop();
+        },
+        async close() {
+          ticker.stop();
+          await consumer.close();
+          consumers.delete(consumer);
+        },
+      };
+    },
+    async progress(queue, id, value) {
+      await running(queue, id)?.job.updateProgress(value);
+    },
+    cancel: (id) =>
+      cancelJob(store, id, (queue) => running(queue, id)?.controller.abort(new JobCancelledError(id))),
+    find: (id) => findJob(store, id),
+    list: (query) => listJobs(store, query, keep),
+    retry: (ids) => retryDead(store, ids),
+    discard: (ids) => discardDead(store, ids),
+    stats: () => queueCounts(store, keep),
+    pause: (queue) =>
+      store.run(async (access) => {
+        await store.note(access, queue);
+        await access.queue(queue).pause();
+      }),
+    resume: (queue) => store.run((access) => access.queue(queue).resume()),
+    async schedule(schedule) {
+      await storeSchedule(store, schedule);
+      for (const { queue, ticker } of consumers.values()) if (queue === schedule.queue) ticker.wake();
+    },
+    schedules: () => storedSchedules(store),
+    unschedule: (name) => forgetSchedule(store, name),
+    close: () => store.close(),
+  };
+}
+
+/** Cancels a job in whatever queue. `here` is told the queue of one that runs, which may be in this process. */
+function cancelJob(store: Store, id: string, here: (queue: string) => void): Promise<CancelResult> {
+  return store.run(async (access) => {
+    for (const queue of await store.names(access)) {
+      const { key } = store.keys(queue);
+      const places = [id, 'wait', 'prioritized', 'delayed', 'active', 'infra:cancelled'].map(key);
+      const result = await access.client.call('EVAL', CANCEL, places.length, ...places, id, key(''));
+      if (result === 'signalled') here(queue);
+      if (result !== 'unknown') return result as CancelResult;
+    }
+    return 'unknown';
+  });
+}

@@ -1,0 +1,126 @@
+import type { JobsOptions, Queue } from 'bullmq';
+import type { Added, NewJob, Priority } from '../../driver.ts';
+import { MAKE_ROOM } from './scripts.ts';
+import type { Access, Store } from './store.ts';
+
+/** All of ours have one: BullMQ runs jobs without a priority before those with any. */
+export const PRIORITY_NUMBERS: Record<Priority, number> = { high: 1, normal: 2, low: 3 };
+
+/** The part of BullMQ's transactions that is used here. */
+interface Transaction {
+  exists(key: string): unknown;
+  eval(script: string, keys: number, ...args: (string | number)[]): unknown;
+  exec(): Promise<[Error | null, unknown][] | null>;
+}
+
+/** What travels in a job's options beside BullMQ's own. */
+export interface OurOptions {
+  /** The time of the tick that made it. */
+  readonly tick?: number;
+}
+
+/** Stores jobs of any queues. */
+export async function addJobs(store: Store, jobs: readonly NewJob[]): Promise<readonly Added[]> {
+  const added = new Map<NewJob, Added>();
+  await store.run(async (access) => {
+    for (const [queue, group] of byQueue(jobs)) {
+      await store.note(access, queue);
+      const results = await addToQueue(store, access, queue, group);
+      group.forEach((job, i) => {
+        added.set(job, results[i] as Added);
+      });
+    }
+  });
+  return jobs.map((job) => added.get(job) as Added);
+}
+
+function byQueue(jobs: readonly NewJob[]): Map<string, NewJob[]> {
+  const groups = new Map<string, NewJob[]>();
+  for (const job of jobs) {
+    const group = groups.get(job.queue);
+    if (group) group.push(job);
+    else groups.set(job.queue, [job]);
+  }
+  return groups;
+}
+
+/**
+ * Stores jobs of one queue in one transaction. BullMQ does not say when an id is there already, so each job is looked
+ * for just before. `tick` marks the job of a tick; `also` adds commands at the end.
+ */
+export async function addToQueue(
+  store: Store,
+  access: Access,
+  name: string,
+  jobs: readonly NewJob[],
+  { tick, also }: { tick?: number; also?: (transaction: Transaction) => void } = {},
+): Promise<Added[]> {
+  const queue = access.queue(name);
+  const { key } = store.keys(name);
+  const backend = queue.getBackend();
+  const client = await backend.client;
+  const transaction = client.multi();
+  const plain = transaction as unknown as Transaction;
+  const prepared = jobs.map((job) => bullmqJob(access, queue, job, tick));
+  for (const [i, job] of jobs.entries()) {
+    plain.exists(key(job.id));
+    const places = [
+      key(job.id),
+      key(`de:${job.unique?.key}`),
+      key('wait'),
+      key('prioritized'),
+      key('delayed'),
+    ];
+    if (job.unique?.replace) plain.eval(MAKE_ROOM, places.length, ...places);
+    await backend.addJobToTransaction(transaction, prepared[i] as never, job.id, {});
+  }
+  also?.(plain);
+  const replies = (await plain.exec()) ?? [];
+  let next = 0;
+  const read = (): [Error | null, unknown] =>
+    replies[next++] ?? [new Error('the transaction was dropped'), null];
+  const results: Added[] = [];
+  for (const [i, job] of jobs.entries()) {
+    const existed = reply(read());
+    const replaced = job.unique?.replace ? reply(read()) === 1 : false;
+    const [error, stored] = read();
+    // A server that was restarted has forgotten the scripts; alone, a job brings its script along.
+    if (error && !/^NOSCRIPT/.test(error.message)) throw error;
+    const id = String(error ? await backend.addJob(prepared[i] as never, job.id, {}) : stored);
+    if (existed === 1 || id !== job.id) results.push({ id, status: 'duplicate' });
+    else results.push({ id, status: replaced ? 'replaced' : 'enqueued' });
+  }
+  return results;
+}
+
+function reply([error, value]: [Error | null, unknown]): unknown {
+  if (error) throw error;
+  return value;
+}
+
+/** A job in the form in which BullMQ stores it, the payload as its plain data. */
+function bullmqJob({ bullmq }: Access, queue: Queue, job: NewJob, tick: number | undefined): object {
+  const { id, name, payload, meta, priority, attempts, delay, unique } = job;
+  const options: JobsOptions & OurOptions = {
+    jobId: id,
+    attempts,
+    delay,
+    priority: PRIORITY_NUMBERS[priority],
+    // For a worker that is not ours: ours decides on each failure.
+    backoff: { type: 'exponential', delay: 1000 },
+    ...(Object.keys(meta).length > 0 ? { telemetry: { metadata: JSON.stringify(meta) } } : {}),
+    ...(unique ? { deduplication: deduplication(unique) } : {}),
+    ...(tick === undefined ? {} : { tick }),
+  };
+  return { ...new bullmq.Job(queue, name, null, options, id).asJSON(), data: payload };
+}
+
+const deduplication = ({
+  key,
+  ttl,
+  replace,
+}: NonNullable<NewJob['unique']>): NonNullable<JobsOptions['deduplication']> => ({
+  id: key,
+  ...(ttl === undefined ? {} : { ttl }),
+  ...(replace ? { replace } : {}),
+});

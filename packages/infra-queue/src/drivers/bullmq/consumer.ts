@@ -1,0 +1,198 @@
+import { type Logger, messageOf } from '@vibeonrails/infra-core';
+import type { Job, Worker } from 'bullmq';
+import type { Consumer, KeepPolicy, Outcome, Process } from '../../driver.ts';
+import { JobCancelledError, JobLostError } from '../../errors.ts';
+import { driverJob } from './records.ts';
+import { RetryError, type Settling, settle } from './settle.ts';
+import type { Bullmq, Store } from './store.ts';
+
+/** What a {@link Consumer} of BullMQ works with. */
+export interface ConsumerHost {
+  readonly store: Store;
+  readonly keep: KeepPolicy;
+  readonly log: Logger;
+}
+
+/** A job that runs in this process. */
+export interface Running {
+  readonly job: Job;
+  readonly controller: AbortController;
+  /** True once it is no longer ours. */
+  lost: boolean;
+}
+
+/** A consumer, and the jobs it runs. */
+export interface BullmqConsumer extends Consumer {
+  readonly running: ReadonlyMap<string, Running>;
+}
+
+/** A job whose process died is given to another after the lock has run out and two looks: about 10 seconds. */
+const LOCK = 5000;
+/** How often a job may lose its process while it runs, where it has fewer attempts. */
+const LOSSES = 3;
+const CANCEL_POLL = 500;
+const SWEEP_EVERY = 60_000;
+const START_RETRY = 1000;
+/** How long closing waits for a server that is away: an outcome that it never hears of means another run. */
+const CLOSE_TIME = 5000;
+const QUIET_FOR = 30_000;
+
+/** Serves a queue, from the moment its connection is there. */
+export function consumeQueue(
+  host: ConsumerHost,
+  queue: string,
+  concurrency: number,
+  process: Process,
+): BullmqConsumer {
+  const { store, keep, log } = host;
+  const running = new Map<string, Running>();
+  const quiet = quietly(log, queue);
+  let stopped = false;
+  let worker: Worker | undefined;
+  let closing: Promise<void> | undefined;
+
+  const handle = async (bullmq: Bullmq, job: Job, token: string | undefined): Promise<unknown> => {
+    const entry: Running = { job, controller: new AbortController(), lost: false };
+    const { id = '' } = job;
+    const settling: Settling = { bullmq, store, queue, job, token: token ?? '', log };
+    // What was on its way when the consumer stopped goes back.
+    if (stopped) return settle(settling, { type: 'released', delay: 0 });
+    running.set(id, entry);
+    try {
+      const outcome =
+        lostTooOften(job, queue, log) ?? (await process(driverJob(queue, job), entry.controller.signal));
+      if (entry.lost) throw new bullmq.WaitingError();
+      return await settle(settling, outcome);
+    } finally {
+      running.delete(id);
+    }
+  };
+  const start = async (): Promise<Worker> => {
+    const { connection, bullmq } = await store.forWorkers();
+    const made = new bullmq.Worker(queue, (job, token) => handle(bullmq, job, token), {
+      connection: connection.client as never,
+      prefix: store.keys(queue).prefix,
+      concurrency,
+      lockDuration: LOCK,
+      stalledInterval: LOCK,
+      // The attempts decide, job by job.
+      maxStalledCount: 1_000_000,
+      runRetryDelay: 1000,
+      removeOnComplete: retention(keep.completed),
+      removeOnFail: retention(keep.dead),
+      settings: {
+        backoffStrategy: (_made, _type, error) => (error instanceof RetryError ? error.delay : -1),
+      },
+    });
+    made.on('error', quiet);
+    made.on('lockRenewalFailed', (ids) => {
+      for (const id of ids) lose(running.get(id));
+    });
+    await made.waitUntilReady().catch((thrown: unknown) => {
+      forceClosed(made);
+      throw thrown;
+    });
+    return made;
+  };
+  const starting = (async () => {
+    while (!stopped && !worker)
+      try {
+        worker = await start();
+      } catch (thrown) {
+        quiet(thrown);
+        if (!stopped) await sleep(START_RETRY);
+      }
+  })();
+  const poll = setInterval(() => void pollCancelled(store, queue, running).catch(quiet), CANCEL_POLL);
+  const sweep = setInterval(() => void sweepEnded(store, queue, keep).catch(quiet), SWEEP_EVERY);
+  poll.unref();
+  sweep.unref();
+
+  const stop = async (): Promise<void> => {
+    stopped = true;
+    await Promise.race([starting, sleep(CLOSE_TIME)]);
+    closing ??= worker?.close().catch(quiet);
+  };
+  let closed: Promise<void> | undefined;
+  return {
+    running,
+    stop,
+    close() {
+      closed ??= (async () => {
+        await stop();
+        while (running.size > 0) await Promise.race([closing, sleep(50)]);
+        clearInterval(poll);
+        clearInterval(sweep);
+        const late = await Promise.race([closing?.then(() => false), sleep(CLOSE_TIME).then(() => true)]);
+        if (late && worker) forceClosed(worker);
+      })();
+      return closed;
+    },
+  };
+}
+
+const sleep = (ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+
+const retention = ({ count, age }: KeepPolicy['dead']): { count: number; age: number } => ({
+  count,
+  age: Math.ceil(age / 1000),
+});
+
+function lose(entry: Running | undefined): void {
+  if (!entry) return;
+  entry.lost = true;
+  entry.controller.abort(new Error('the job was taken over by another worker'));
+}
+
+/** A job that takes its process down each time must not go round for ever. */
+function lostTooOften(job: Job, queue: string, log: Logger): Outcome | undefined {
+  if (job.stalledCounter < Math.max(job.opts.attempts ?? 0, LOSSES)) return undefined;
+  const error = new JobLostError(job.name, job.stalledCounter);
+  log.error({ err: error, job: job.name, job_id: job.id, queue }, 'the job is dead');
+  return { type: 'dead', error };
+}
+
+async function pollCancelled(store: Store, queue: string, running: Map<string, Running>): Promise<void> {
+  const ids = [...running.keys()].filter((id) => !running.get(id)?.controller.signal.aborted);
+  if (ids.length === 0) return;
+  const key = store.keys(queue).key('infra:cancelled');
+  const marks = await store.run(
+    async ({ client }) => (await client.call('SMISMEMBER', key, ...ids)) as number[],
+  );
+  const cancelled = ids.filter((_, i) => marks[i] === 1);
+  for (const id of cancelled) running.get(id)?.controller.abort(new JobCancelledError(id));
+}
+
+/** BullMQ forgets what is too old when another job ends; in a quiet queue none does. */
+async function sweepEnded(store: Store, queue: string, keep: KeepPolicy): Promise<void> {
+  await store.run(async (access) => {
+    const bull = access.queue(queue);
+    await bull.clean(keep.completed.age, 1000, 'completed');
+    await bull.clean(keep.dead.age, 1000, 'failed');
+  });
+}
+
+/** Ends a worker whose connection does not come back. */
+function forceClosed(worker: Worker): void {
+  void worker.close(true).catch(() => undefined);
+  void worker
+    .getBackend()
+    .disconnectBlocking(false)
+    .catch(() => undefined);
+}
+
+/** Logs a worker's failures, each once in a while: a connection that is down repeats itself, and is logged elsewhere. */
+function quietly(log: Logger, queue: string): (thrown: unknown) => void {
+  const told = new Map<string, number>();
+  return (thrown) => {
+    const message = messageOf(thrown);
+    const now = Date.now();
+    if ((told.get(message) ?? 0) > now - QUIET_FOR) return;
+    if (told.size > 100) told.clear();
+    told.set(message, now);
+    log.warn({ err: thrown, queue }, 'a worker has trouble with its queue and goes on');
+  };
+}

@@ -1,0 +1,41 @@
+import { DISCARD } from './scripts.ts';
+import type { Access, Store } from './store.ts';
+
+/** Lets dead jobs wait again, with all their attempts. How many of the ids were dead. */
+export async function retryDead(store: Store, ids: readonly string[]): Promise<number> {
+  return inEveryQueue(store, ids, async (access, queue) => {
+    const { key } = store.keys(queue);
+    const scores = (await access.client.call('ZMSCORE', key('failed'), ...ids)) as (string | null)[];
+    const dead = ids.filter((_, i) => scores[i] !== null);
+    const backend = access.queue(queue).getBackend();
+    const retried = await Promise.allSettled(
+      dead.map(async (id) => {
+        await access.client.call('HDEL', key(id), 'stc');
+        const job = { id, opts: {} } as never;
+        await backend.retryFinishedJob(job, 'failed', { resetAttemptsMade: true });
+      }),
+    );
+    return retried.filter(({ status }) => status === 'fulfilled').length;
+  });
+}
+
+/** Forgets dead jobs. How many of the ids were dead. */
+export async function discardDead(store: Store, ids: readonly string[]): Promise<number> {
+  return inEveryQueue(store, ids, async ({ client }, queue) => {
+    const { key } = store.keys(queue);
+    return Number(await client.call('EVAL', DISCARD, 1, key('failed'), key(''), ...ids));
+  });
+}
+
+async function inEveryQueue(
+  store: Store,
+  ids: readonly string[],
+  act: (access: Access, queue: string) => Promise<number>,
+): Promise<number> {
+  if (ids.length === 0) return 0;
+  return store.run(async (access) => {
+    let count = 0;
+    for (const queue of await store.names(access)) count += await act(access, queue);
+    return count;
+  });
+}

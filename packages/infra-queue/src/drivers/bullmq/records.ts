@@ -1,0 +1,93 @@
+import type { Job } from 'bullmq';
+import type { DriverJob, Failure, JobRecord, JobState, Priority } from '../../driver.ts';
+import type { OurOptions } from './adding.ts';
+
+/** The field of a job that holds its failure in full; BullMQ keeps its message and stack beside it. */
+export const FAILURE_FIELD = 'infra:failure';
+
+/** BullMQ's score of a delayed job is its time times this, and a counter. */
+const SCORE = 4096;
+
+/** The highest score of a delayed job that is due. */
+export const dueScore = (now: number): string => String((now + 1) * SCORE - 1);
+
+const priorityOf = (number: number): Priority => (number >= 3 ? 'low' : number === 2 ? 'normal' : 'high');
+
+/** A job that BullMQ hands out, as the driver hands it out. */
+export function driverJob(queue: string, job: Job): DriverJob {
+  const { tick, telemetry } = job.opts as Job['opts'] & OurOptions;
+  return {
+    id: job.id ?? '',
+    name: job.name,
+    queue,
+    payload: JSON.stringify(job.data) ?? 'null',
+    meta: metaOf(telemetry?.metadata),
+    attempt: job.attemptsMade + job.stalledCounter + 1,
+    starts: job.attemptsStarted,
+    addedAt: job.timestamp,
+    ...(tick === undefined ? {} : { tick }),
+  };
+}
+
+function metaOf(text: string | undefined): Record<string, string> {
+  const found = parsed(text);
+  if (typeof found !== 'object' || found === null) return {};
+  return Object.fromEntries(
+    Object.entries(found).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  );
+}
+
+function parsed(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? 'null');
+  } catch {
+    return undefined;
+  }
+}
+
+/** A row of a script: id, score, and the fields of the job, names and values in turn. */
+export type Row = readonly [id: string, score: string, fields: readonly string[]];
+
+/** A stored job. `now` tells whether a delayed one is due. */
+export function jobRecord(queue: string, state: JobState, [id, score, fields]: Row, now: number): JobRecord {
+  const field = fieldsOf(fields);
+  const number = (name: string): number => Number(field.get(name) ?? 0);
+  const times = { startedAt: number('processedOn'), finishedAt: number('finishedOn') };
+  const runAt = Math.floor(Number(score) / SCORE);
+  const { tick } = (parsed(field.get('opts')) ?? {}) as OurOptions;
+  const result = parsed(field.get('returnvalue')) as { discarded?: unknown } | undefined;
+  const discarded = typeof result?.discarded === 'string' ? result.discarded : undefined;
+  const failure = failureIn(field);
+  const progress = parsed(field.get('progress'));
+  const waits = state === 'delayed' && runAt > now;
+  return {
+    ...{ id, queue, name: field.get('name') ?? '', payload: field.get('data') ?? 'null' },
+    state: state === 'delayed' && !waits ? 'waiting' : state,
+    priority: priorityOf(number('priority')),
+    attemptsMade: number('atm') + number('stc') - (discarded === undefined ? 0 : 1),
+    addedAt: number('timestamp'),
+    ...(waits ? { runAt } : {}),
+    ...(times.startedAt ? { startedAt: times.startedAt } : {}),
+    ...(times.finishedAt ? { finishedAt: times.finishedAt } : {}),
+    ...(typeof progress === 'number' ? { progress } : {}),
+    ...(failure ? { failure } : {}),
+    ...(discarded === undefined ? {} : { discarded }),
+    ...(tick === undefined ? {} : { tick }),
+  };
+}
+
+function fieldsOf(fields: readonly string[]): Map<string, string> {
+  const map = new Map<string, string>();
+  for (let i = 0; i < fields.length; i += 2) map.set(fields[i] as string, fields[i + 1] as string);
+  return map;
+}
+
+/** What we noted of the last failure, unless BullMQ noted another one since, such as that of a worker of its own. */
+function failureIn(field: ReadonlyMap<string, string>): Failure | undefined {
+  const message = field.get('failedReason');
+  const ours = parsed(field.get(FAILURE_FIELD)) as Failure | undefined;
+  if (ours && (message === undefined || message === ours.message)) return ours;
+  if (message === undefined) return undefined;
+  const stack = (parsed(field.get('stacktrace')) as string[] | undefined)?.at(-1);
+  return { name: 'Error', message, ...(stack === undefined ? {} : { stack }) };
+}

@@ -1,0 +1,84 @@
+import type { Logger } from '@vibeonrails/infra-core';
+import type { Job } from 'bullmq';
+import type { Failure, Outcome } from '../../driver.ts';
+import { failureOf } from '../../payload.ts';
+import { FAILURE_FIELD } from './records.ts';
+import { SET_FIELD } from './scripts.ts';
+import type { Bullmq, Store } from './store.ts';
+
+/** A run whose outcome is to be written. */
+export interface Settling {
+  readonly bullmq: Bullmq;
+  readonly store: Store;
+  readonly queue: string;
+  readonly job: Job;
+  /** Of the lock under which it runs. */
+  readonly token: string;
+  readonly log: Logger;
+}
+
+/** Tells BullMQ to run a job again after a delay. */
+export class RetryError extends Error {
+  readonly delay: number;
+
+  constructor({ name, message, stack }: Failure, delay: number) {
+    super(message);
+    this.name = name;
+    this.stack = stack ?? '';
+    this.delay = delay;
+  }
+}
+
+/** Turns an outcome into what BullMQ's worker understands: a result, or something thrown. */
+export async function settle(run: Settling, outcome: Outcome): Promise<unknown> {
+  const { bullmq, job } = run;
+  // One stack is kept, as one failure is.
+  job.opts.stackTraceLimit = 1;
+  switch (outcome.type) {
+    case 'done':
+      return undefined;
+    case 'discarded':
+      return { discarded: outcome.reason };
+    case 'released':
+      await release(run, outcome.delay);
+      throw new bullmq.WaitingError();
+    case 'retry':
+      job.opts.attempts = Number.MAX_SAFE_INTEGER;
+      job.opts.backoff = { type: 'infra' };
+      throw new RetryError(await noted(run, outcome.error), outcome.delay);
+    case 'dead': {
+      const { message, stack } = await noted(run, outcome.error);
+      throw Object.assign(new bullmq.UnrecoverableError(message), { stack });
+    }
+  }
+}
+
+/** Gives a job back. When that fails its lock runs out, and another worker finds it. */
+async function release({ store, queue, job, token, log }: Settling, delay: number): Promise<void> {
+  try {
+    if (delay > 0) {
+      await job.moveToDelayed(Date.now() + delay, token);
+      return;
+    }
+    await job.moveToWait(token);
+    // BullMQ wakes no other worker for a job with a priority that comes back.
+    await store.run(({ client }) => client.call('ZADD', store.keys(queue).key('marker'), 0, '0'));
+  } catch (err) {
+    log.warn(
+      { err, job: job.name, job_id: job.id, queue },
+      'the job was not given back and will be found again',
+    );
+  }
+}
+
+/** Keeps a failure with its job. Without it, what BullMQ keeps has to do. */
+async function noted({ store, queue, job, log }: Settling, error: Error): Promise<Failure> {
+  const failure = failureOf(error);
+  const args = [store.keys(queue).key(job.id ?? ''), FAILURE_FIELD, JSON.stringify(failure)];
+  await store
+    .run(({ client }) => client.call('EVAL', SET_FIELD, 1, ...args))
+    .catch((err: unknown) =>
+      log.warn({ err, job_id: job.id, queue }, "the job's failure was not kept in full"),
+    );
+  return failure;
+}
