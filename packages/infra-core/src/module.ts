@@ -101,40 +101,36 @@ export function defineModule<I extends ModuleInstance, O extends object>(
     ready: async () => instance().ready(),
     ...(definition.healthCheck ? { healthCheck } : {}),
   };
-  const entry = (): Entry => {
-    const found = entries().get(module) ?? { descriptor };
-    entries().set(module, found);
-    return found;
-  };
+  // Looked up once: the hot calls of a module ask for its instance each time.
+  const entry: Entry = entries().get(module) ?? { descriptor };
+  entries().set(module, entry);
   const put = (value: I): I => {
-    entry().instance = { contract, value };
+    entry.instance = { contract, value };
     return value;
   };
   const instance = (): I => {
-    const made = entry().instance;
+    const made = entry.instance;
     if (!made) return put(definition.create());
     if (made.contract !== contract) throw new ModuleContractError(module, contract, made.contract);
     return made.value as I;
   };
-  entry();
 
   return {
     instance,
     healthCheck,
     configure({ replace = false, ...options }) {
-      const former = entry().instance?.value;
+      const former = entry.instance?.value;
       if (former && !replace) throw new AlreadyConfiguredError(module);
       const made = put(definition.create(options as unknown as O));
       if (former) void retire(module, former);
       return made;
     },
     swap(replacement) {
-      const held = entry();
-      const former = held.instance;
+      const former = entry.instance;
       put(replacement);
       return () => {
-        if (former) held.instance = former;
-        else delete held.instance;
+        if (former) entry.instance = former;
+        else delete entry.instance;
       };
     },
   };

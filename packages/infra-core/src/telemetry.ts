@@ -20,8 +20,8 @@ export interface Operation<N extends OperationName> {
   /** True when somebody listens: ask before building a costly payload. */
   readonly hasSubscribers: boolean;
   /**
-   * Runs `fn`, telling subscribers when it starts, settles and fails. Without subscribers it only calls `fn`. The
-   * payload becomes the event: a new object each time.
+   * Runs `fn`, telling subscribers when it starts, settles and fails. Without subscribers it only calls `fn`. Each run
+   * is an event of its own, also where the same payload is given twice.
    */
   trace<T>(fn: () => Promise<T>, payload: OperationPayload<N>): Promise<T>;
   /** The same for work that does not wait. */
@@ -37,8 +37,8 @@ export function operation<N extends OperationName>(name: N): Operation<N> {
     get hasSubscribers() {
       return channel.hasSubscribers;
     },
-    trace: (fn, payload) => (channel.hasSubscribers ? channel.tracePromise(fn, payload) : fn()),
-    traceSync: (fn, payload) => (channel.hasSubscribers ? channel.traceSync(fn, payload) : fn()),
+    trace: (fn, payload) => (channel.hasSubscribers ? channel.tracePromise(fn, { ...payload }) : fn()),
+    traceSync: (fn, payload) => (channel.hasSubscribers ? channel.traceSync(fn, { ...payload }) : fn()),
   };
 }
 

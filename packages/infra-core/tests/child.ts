@@ -48,7 +48,9 @@ export function run(code: string, options: RunOptions = {}): Child {
 
 /** What a child sees of this process's environment: nothing that would change its logs. */
 export function environment(extra: Record<string, string> = {}): Record<string, string | undefined> {
-  const { NODE_OPTIONS: _, FORCE_COLOR: __, LOG_LEVEL: ___, LOG_PRETTY: ____, ...inherited } = process.env;
+  const inherited = { ...process.env };
+  for (const name of ['NODE_OPTIONS', 'FORCE_COLOR', 'NO_COLOR', 'CI', 'LOG_LEVEL', 'LOG_PRETTY'])
+    delete inherited[name];
   return { ...inherited, NODE_ENV: 'test', ...extra };
 }
 
