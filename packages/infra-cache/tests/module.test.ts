@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describeConfig, modulesInUse, shutdown } from '@vibeonrails/infra-core';
 import { resetInfra } from '@vibeonrails/infra-core/testing';
 import { loadedBy } from '@vibeonrails/vitest-config/examples';
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import * as root from '../src/index.ts';
 import * as testing from '../src/testing.ts';
 import { VERSION } from '../src/version.ts';
@@ -71,6 +71,71 @@ test('a driver that does not exist is one coded error that names the variable', 
   );
   expect(() => createCache({ env: { CACHE_MAX_BYTES: '1' } })).toThrow(
     expect.objectContaining({ code: 'E_CONFIG' }),
+  );
+});
+
+describe('the driver', () => {
+  const REDIS = 'redis://127.0.0.1:1';
+  test.each([
+    ['CACHE_REDIS_URL', { CACHE_REDIS_URL: REDIS }, {}, 'redis'],
+    ['REDIS_URL', { REDIS_URL: 'rediss+cluster://a:1,b:2' }, {}, 'redis'],
+    ['the option redis.url', {}, { redis: { url: REDIS } }, 'redis'],
+    ['CACHE_DRIVER before an address', { CACHE_DRIVER: 'memory', REDIS_URL: REDIS }, {}, 'memory'],
+    [
+      'the option driver before all',
+      { CACHE_DRIVER: 'redis', REDIS_URL: REDIS },
+      { driver: 'memory' },
+      'memory',
+    ],
+    ['nothing', { REDIS_URL: ' ' }, { memory: true, redis: { timeout: '1s' } }, 'memory'],
+  ] as const)('is chosen by %s', async (_, env, options, expected) => {
+    const made = createCache({ ...options, env });
+    expect(made.driver).toBe(expected);
+    await made.close();
+  });
+
+  test.each([
+    [
+      'is misspelt',
+      { CACHE_REDIS_URL: 'redis//:s3cret@host' },
+      /CACHE_REDIS_URL .*not valid: expected a URL/,
+    ],
+    [
+      'is misspelt in REDIS_URL',
+      { REDIS_URL: 'rdis://:s3cret@host' },
+      /CACHE_REDIS_URL .*not valid in REDIS_URL/,
+    ],
+    ['is missing', { CACHE_DRIVER: 'redis' }, /CACHE_REDIS_URL .*not set: expected .*, here or in REDIS_URL/],
+  ])('redis whose address %s is one coded error that names the variable', (_, env, words) => {
+    const make = () => createCache({ env });
+    expect(make).toThrow(expect.objectContaining({ code: 'E_CONFIG' }));
+    expect(make).toThrow(words);
+    expect(make).not.toThrow('s3cret');
+  });
+
+  test.each([
+    ['a variable', { env: { CACHE_REDIS_URL: 'redis://:s3cret@host:99999' } }, 'E_CONFIG'],
+    ['an option', { env: {}, redis: { url: 'redis://:s3cret@host:99999' } }, 'E_REDIS_URL'],
+  ])(
+    'redis whose address is wrong further on, in %s, says so at ready and at every call',
+    async (_, options, code) => {
+      const made = createCache(options);
+      await expect(made.ready()).rejects.toMatchObject({
+        code,
+        message: expect.not.stringContaining('s3cret'),
+      });
+      await expect(made.get('k')).rejects.toMatchObject({ code });
+      await made.close();
+    },
+  );
+
+  test.each([{ timeout: 'soon' }, { timeout: -1 }, { connectTimeout: Number.NaN }])(
+    'redis with a time that is none is refused: %o',
+    (redis) => {
+      expect(() => createCache({ env: { REDIS_URL: REDIS }, redis: redis as never })).toThrow(
+        expect.objectContaining({ code: 'E_DURATION' }),
+      );
+    },
   );
 });
 

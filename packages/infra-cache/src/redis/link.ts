@@ -22,12 +22,15 @@ export interface RedisLink {
   close(): Promise<void>;
 }
 
+const NO_CONNECTION = 'no connection to Redis within';
+
 /** Makes a {@link RedisLink}; it loads the client and connects at `ready()` or the first call. */
 export function redisLink(options: RedisLinkOptions): RedisLink {
   const { timeout, clock } = options;
   let opening: Promise<RedisConnection> | undefined;
   let connection: RedisConnection | undefined;
   let closed = false;
+  const underWay = new Set<Promise<unknown>>();
   const open = (): Promise<RedisConnection> => {
     opening ??= connect(options).then((made) => {
       connection = made;
@@ -35,6 +38,31 @@ export function redisLink(options: RedisLinkOptions): RedisLink {
     });
     return opening;
   };
+
+  function bounded<T>(work: (client: RedisClient) => T | Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      let over = false;
+      const cancel = clock.after(timeout, () => {
+        over = true;
+        const up = isUp(connection);
+        reject(
+          up ? new CacheTimeoutError(timeout) : new CacheUnavailableError(`${NO_CONNECTION} ${timeout} ms.`),
+        );
+      });
+      const send = (client: RedisClient): T | Promise<T> => {
+        // Whoever asked has been told that it failed: it must not happen later, after other writes.
+        if (over) throw new CacheTimeoutError(timeout);
+        // A client that keeps commands for later would do just that.
+        if (client.status !== 'ready')
+          throw new CacheUnavailableError('the connection to Redis is down and tried again.');
+        return work(client);
+      };
+      open()
+        .then((redis) => redis.run(send))
+        .then(resolve, (thrown) => reject(coded(thrown, timeout)))
+        .finally(cancel);
+    });
+  }
 
   return {
     async ready() {
@@ -44,34 +72,20 @@ export function redisLink(options: RedisLinkOptions): RedisLink {
         throw coded(thrown, timeout);
       }
     },
-    run(work) {
-      if (closed) return Promise.reject(new CacheClosedError());
-      return new Promise((resolve, reject) => {
-        let over = false;
-        const cancel = clock.after(timeout, () => {
-          over = true;
-          reject(
-            isUp(connection)
-              ? new CacheTimeoutError(timeout)
-              : new CacheUnavailableError(`no connection to Redis within ${timeout} ms.`),
-          );
-        });
-        const send = (client: RedisClient): ReturnType<typeof work> => {
-          // Whoever asked has been told that it failed: it must not happen later, after other writes.
-          if (over) throw new CacheTimeoutError(timeout);
-          // A client that keeps commands for later would do just that.
-          if (client.status !== 'ready')
-            throw new CacheUnavailableError('the connection to Redis is down and tried again.');
-          return work(client);
-        };
-        open()
-          .then((redis) => redis.run(send))
-          .then(resolve, (thrown) => reject(coded(thrown, timeout)))
-          .finally(cancel);
-      });
+    async run(work) {
+      if (closed) throw new CacheClosedError();
+      const call = bounded(work);
+      underWay.add(call);
+      try {
+        return await call;
+      } finally {
+        underWay.delete(call);
+      }
     },
     async close() {
       closed = true;
+      // None takes longer than the timeout.
+      await Promise.allSettled(underWay);
       await opening?.then(
         (redis) => redis.close(),
         () => undefined,
