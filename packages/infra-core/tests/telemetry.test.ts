@@ -196,7 +196,11 @@ test('a payload that is given twice is two events', async () => {
   const payload = { name: 'same' };
   const twice = operation('test.twice');
   let ends = 0;
-  const stop = subscribeOperation('test.twice', { end: () => void (ends += 1) });
+  const stop = subscribeOperation('test.twice', {
+    end: () => {
+      ends += 1;
+    },
+  });
   await Promise.all([twice.trace(async () => 1, payload), twice.trace(async () => 2, payload)]);
   stop();
   expect(ends).toBe(2);
