@@ -32,14 +32,14 @@ async function respond(handler: FetchHandler, req: IncomingMessage, res: ServerR
   try {
     await send(await handler(request), req, res);
   } catch (err) {
-    if (gone.signal.aborted && isDeparture(err)) return;
+    if (gone.signal.aborted && (!res.headersSent || isDeparture(err))) return;
     logSafely('error', { err, method: req.method }, 'an HTTP handler failed');
     if (res.headersSent) res.destroy();
     else answer(res, 500, 'Internal Server Error');
   }
 }
 
-/** True for what only says that the client left. An answer that broke by itself closes the connection too. */
+/** True for an answer that only says that the client left: one that broke by itself closes the connection too. */
 function isDeparture(err: unknown): boolean {
   const { name, code } = (err ?? {}) as { name?: string; code?: string };
   return name === 'AbortError' || code === 'ERR_STREAM_PREMATURE_CLOSE';
