@@ -1,17 +1,20 @@
 import {
   type Clock,
   chooseDriver,
+  type Duration,
   type Env,
   type ModuleInstance,
   onShutdown,
   operation,
   systemClock,
+  toMs,
 } from '@vibeonrails/infra-core';
 import type { FetchHandler } from '@vibeonrails/infra-core/http';
 import { type Body, openBody } from './body.ts';
 import { BASE_URL_FORM, config, isBaseUrl, MIN_SECRET, type StorageDriverName } from './config.ts';
 import type { DeleteFailure, FileInfo, StorageDriver } from './driver.ts';
 import { fsDriver } from './drivers/fs.ts';
+import { s3Driver } from './drivers/s3.ts';
 import {
   StorageClosedError,
   StorageNotFoundError,
@@ -23,6 +26,7 @@ import { checkKey, checkPrefix } from './key.ts';
 import { listing } from './listing.ts';
 import { metered } from './metered.ts';
 import { checkRange, etagOf, expiryOf, putOptions, uploadOptions } from './options.ts';
+import { accountOf, asVariables, isS3, type S3Options } from './s3-config.ts';
 import { signedHandler } from './signed/handler.ts';
 import { type StoredFile, storedFile } from './stored-file.ts';
 import { readOnly, scoped } from './views.ts';
@@ -37,6 +41,10 @@ export interface StorageOptions {
   secret?: string;
   /** What signed URLs start with (fs driver): a path, or an absolute URL. @default STORAGE_URL, else '/storage' */
   url?: string;
+  /** The bucket of an S3-compatible store (s3 driver), or a part of what describes it. @default the variables S3_… */
+  s3?: S3Options;
+  /** How long the store may keep silent before a call fails (s3 driver). @default '10s' */
+  timeout?: Duration;
   /** @default the machine's clock */
   clock?: Clock;
   /** @default process.env */
@@ -50,6 +58,13 @@ export interface Storage extends Files, ModuleInstance {
    * store itself answers them, every request gets a 404.
    */
   handler(): FetchHandler;
+  /** Makes the bucket, or the folder, unless it is there. */
+  ensureBucket(): Promise<void>;
+  /**
+   * Removes what writes that never ended have left (parts of uploads, temporary files), where it is older than
+   * `olderThan`. Resolves to how many. Choose it longer than any upload takes: one under way counts too.
+   */
+  sweepUploads(options: { olderThan: Duration; signal?: AbortSignal }): Promise<number>;
   /** Makes a round trip to where files are kept; rejects with what is wrong. */
   ping(options?: { signal?: AbortSignal }): Promise<void>;
   /** Its driver's name, such as `fs`. */
@@ -68,12 +83,12 @@ const BATCH = 1000;
 /**
  * Makes a storage of its own, independent of the default one.
  *
- * @throws {@link ConfigError} `E_CONFIG` when one of its variables holds something else; `E_STORAGE_DRIVER_REQUIRED`
+ * @throws {@link ConfigError} `E_CONFIG` when one of its variables holds something else, or S3's are half set; `E_STORAGE_DRIVER_REQUIRED`
  * in production with nothing chosen; `E_STORAGE_SECRET_REQUIRED` in production on files without a secret.
  */
 export function createStorage(options: StorageOptions = {}): Storage {
   const clock = options.clock ?? systemClock;
-  const driver = typeof options.driver === 'object' ? options.driver : embedded(options, clock);
+  const driver = typeof options.driver === 'object' ? options.driver : chosen(options, clock);
   const { name } = driver;
   let closed = false;
   const forgetHook = onShutdown('storage', () => close());
@@ -173,6 +188,9 @@ export function createStorage(options: StorageOptions = {}): Storage {
     ready: async () => use().ready(),
     close,
     ping: async (options) => use().ping(options),
+    ensureBucket: async () => use().ensureBucket(),
+    sweepUploads: async ({ olderThan, signal }) =>
+      use().sweepUploads(clock.now() - toMs(olderThan), { signal }),
     put,
     get,
     info,
@@ -197,22 +215,40 @@ export function createStorage(options: StorageOptions = {}): Storage {
   return storage;
 }
 
-function embedded(options: StorageOptions, clock: Clock): StorageDriver {
-  const values = config.read(options.env);
-  chooseDriver({
+/** How long an S3 store may keep silent. */
+const TIMEOUT = 10_000;
+
+function chosen(options: StorageOptions, clock: Clock): StorageDriver {
+  const env = options.env ?? process.env;
+  const option = options.driver as StorageDriverName | undefined;
+  const values = config.read({
+    ...env,
+    ...asVariables(options.s3 ?? {}),
+    ...(option === undefined ? {} : { STORAGE_DRIVER: option }),
+  });
+  const driver = chooseDriver({
     module: 'storage',
-    option: options.driver as StorageDriverName | undefined,
+    option,
     variable: values.STORAGE_DRIVER,
+    present: { s3: isS3(values) },
     embedded: 'fs',
     inProduction: 'refuse',
-    help: 'Files on the disk of one machine are lost with it. Set STORAGE_DRIVER=fs and STORAGE_SECRET to say that is meant.',
-    env: options.env,
+    help: 'Files on the disk of one machine are lost with it. Set S3_BUCKET and its keys; or STORAGE_DRIVER=fs and STORAGE_SECRET to say that the disk is meant.',
+    env,
   });
+  if (driver === 's3')
+    return s3Driver({ account: accountOf(values), timeout: timeoutOf(options.timeout), clock });
   const { dir = values.STORAGE_DIR, secret = values.STORAGE_SECRET, url = values.STORAGE_URL } = options;
-  const env = options.env ?? process.env;
   if (secret === undefined && env.NODE_ENV?.trim() === 'production') throw new StorageSecretRequiredError();
   if (secret !== undefined && secret.length < MIN_SECRET)
     throw new StorageOptionError('secret', 'is too short', `Give ${MIN_SECRET} random characters or more.`);
   if (!isBaseUrl(url)) throw new StorageOptionError('url', 'is no place for URLs', `Give ${BASE_URL_FORM}.`);
   return fsDriver({ dir, url, secret, clock });
+}
+
+function timeoutOf(timeout: Duration | undefined): number {
+  const ms = timeout === undefined ? TIMEOUT : toMs(timeout);
+  if (ms < 1)
+    throw new StorageOptionError('timeout', `is ${String(timeout)}`, "Give a duration such as '10s'.");
+  return ms;
 }

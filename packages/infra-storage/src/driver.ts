@@ -8,6 +8,7 @@ export interface FileInfo {
   /** Changes whenever the content does. Opaque, without quotes. */
   readonly etag: string;
   readonly contentType: string;
+  /** By the store's clock; from `put` it may differ by a second or two from what is told later. */
   readonly lastModified: Date;
   /** What `put` was given, names in lower case. */
   readonly metadata: Readonly<Record<string, string>>;
@@ -105,6 +106,10 @@ export interface DriverUploadOptions {
   readonly maxBytes: number;
   /** Content types taken: `image/png`, or `image/*`. Never empty. */
   readonly types: readonly string[];
+  /** The size of the body, within `maxBytes`: no other is taken. */
+  readonly size?: number | undefined;
+  /** Its content type, one of `types`: no other is taken. */
+  readonly type?: string | undefined;
   readonly base?: string | undefined;
 }
 
@@ -112,7 +117,7 @@ export interface DriverUploadOptions {
 export interface SignedUpload {
   readonly url: string;
   readonly method: 'PUT';
-  /** To send beside Content-Type. */
+  /** To send with it; where the `type` was not signed, beside the file's own Content-Type. */
   readonly headers: Readonly<Record<string, string>>;
   readonly expiresAt: Date;
 }
@@ -132,6 +137,7 @@ export interface SignedGrant {
   /** Of an upload. */
   readonly maxBytes?: number | undefined;
   readonly types?: readonly string[] | undefined;
+  readonly size?: number | undefined;
 }
 
 /**
@@ -167,15 +173,25 @@ export interface StorageDriver {
   copy(from: string, to: string, options?: DriverCallOptions): Promise<FileInfo>;
   /** Deletes files, at most 1000. A missing one counts as deleted. Resolves to those it could not delete. */
   delete(keys: readonly string[], options?: DriverCallOptions): Promise<DeleteFailure[]>;
-  /** A URL that reads the file (GET and HEAD, ranges too) until it expires. The file need not be there yet. */
+  /** A URL that reads the file (GET, ranges too) until it expires. The file need not be there yet. */
   signedUrl(key: string, options: DriverSignOptions): Promise<string>;
-  /** A URL that stores one body under the key until it expires. */
+  /**
+   * A URL that stores one body under the key until it expires. Rejects with `E_STORAGE_OPTION` rather than sign less
+   * than all limits, where it can only sign an exact `size` and `type`.
+   */
   signedUpload(key: string, options: DriverUploadOptions): Promise<SignedUpload>;
   /**
    * What the signature of a request allows. Rejects with `E_STORAGE_SIGNATURE`. Absent where the store itself answers
    * its signed URLs.
    */
   verify?(request: SignedRequest): Promise<SignedGrant>;
+  /** Makes the place where files are kept, unless it is there. */
+  ensureBucket(): Promise<void>;
+  /**
+   * Removes what writes that never ended have left, where it is `before` (milliseconds since the epoch) or older.
+   * Resolves to how many.
+   */
+  sweepUploads(before: number, options?: DriverCallOptions): Promise<number>;
   /** A real round trip for the health check, with nothing left of it; rejects with what is wrong. */
   ping(options?: DriverCallOptions): Promise<void>;
   /** Releases connections and timers. Idempotent. */

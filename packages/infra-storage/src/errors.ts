@@ -1,4 +1,4 @@
-import { InfraError } from '@vibeonrails/infra-core';
+import { InfraError, messageOf } from '@vibeonrails/infra-core';
 
 /** A text as it is shown in a message: quoted, escaped, at most 60 characters. */
 const shown = (value: unknown): string => {
@@ -208,8 +208,34 @@ export class StorageDamagedError extends InfraError {
 /** The place where files are kept does not answer as it should: disk full, no permission, server gone. */
 export class StorageUnavailableError extends InfraError {
   constructor(what: string, cause: unknown) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    super(`Cannot ${what}: ${reason}.`, { code: 'E_STORAGE_UNAVAILABLE', retryable: true, cause });
+    super(`Cannot ${what}: ${messageOf(cause)}.`, { code: 'E_STORAGE_UNAVAILABLE', retryable: true, cause });
+  }
+}
+
+/** The store knows the request and does not want to: an access key that is wrong, has expired or may not do this. */
+export class StorageAccessError extends InfraError {
+  constructor(what: string, bucket: string, code: string) {
+    super(`Cannot ${what}: access to the bucket "${bucket}" is denied${code ? ` (${code})` : ''}.`, {
+      code: 'E_STORAGE_ACCESS',
+      help: "Check S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY and S3_SESSION_TOKEN, what the key may do, and this machine's clock.",
+    });
+  }
+}
+
+/** The bucket is not there. */
+export class StorageBucketError extends InfraError {
+  constructor(bucket: string, problem: string) {
+    super(`The bucket "${bucket}" ${problem}.`, {
+      code: 'E_STORAGE_BUCKET',
+      help: 'Check S3_BUCKET, S3_ENDPOINT and S3_REGION, or make it with storage.ensureBucket().',
+    });
+  }
+}
+
+/** The store refused a request for a reason of its own: a quota, a policy, a feature that it lacks. */
+export class StorageRefusedError extends InfraError {
+  constructor(what: string, answer: string) {
+    super(`Cannot ${what}: the store answered ${answer}.`, { code: 'E_STORAGE_REFUSED' });
   }
 }
 

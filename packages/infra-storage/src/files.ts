@@ -91,6 +91,10 @@ export interface SignedUploadOptions {
   maxBytes: number;
   /** Content types taken, such as `image/png` or `image/*`. */
   types: readonly string[];
+  /** The file's exact size, at most `maxBytes`. An S3 store needs to be told; elsewhere it is held to it too. */
+  size?: number;
+  /** The file's exact content type, one of `types`. An S3 store needs to be told; elsewhere it is held to it too. */
+  type?: string;
   /** Put before a URL that is only a path (STORAGE_URL): `https://example.com`. */
   base?: string;
 }

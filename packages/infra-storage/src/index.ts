@@ -21,7 +21,9 @@ export type {
   StorageDriver,
 } from './driver.ts';
 export {
+  StorageAccessError,
   StorageBodyError,
+  StorageBucketError,
   StorageChecksumError,
   StorageClosedError,
   StorageConflictError,
@@ -38,6 +40,7 @@ export {
   StorageRangeError,
   StorageReadError,
   StorageReadOnlyError,
+  StorageRefusedError,
   StorageSecretRequiredError,
   StorageSignatureError,
   StorageTooLargeError,
@@ -56,4 +59,5 @@ export type {
   SignedUrlOptions,
 } from './files.ts';
 export type { Checksum, Progress } from './metered.ts';
+export type { S3Options } from './s3-config.ts';
 export type { StoredFile } from './stored-file.ts';

@@ -48,7 +48,10 @@ export async function* metered(source: Source, options: MeterOptions): AsyncGene
 }
 
 /** The next chunk, or the signal's reason if that comes first, however long the source hangs. */
-function nextOrAbort(source: Source, signal: AbortSignal | undefined): ReturnType<Source['next']> {
+export function nextOrAbort(
+  source: Pick<AsyncIterator<Uint8Array>, 'next'>,
+  signal: AbortSignal | undefined,
+): Promise<IteratorResult<Uint8Array, unknown>> {
   if (!signal) return source.next();
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {

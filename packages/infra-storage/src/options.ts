@@ -1,6 +1,6 @@
 import { type Clock, type Duration, toMs } from '@vibeonrails/infra-core';
 import type { Body } from './body.ts';
-import { guessContentType, isMediaType } from './content-type.ts';
+import { guessContentType, isAllowed, isMediaType } from './content-type.ts';
 import type { ByteRange, DriverPutOptions, DriverUploadOptions } from './driver.ts';
 import { StorageExpiryError, StorageOptionError } from './errors.ts';
 import type { ListOptions, PutOptions, SignedUploadOptions } from './files.ts';
@@ -109,7 +109,7 @@ export function expiryOf(expiresIn: Duration, clock: Clock): number {
 
 /** Checks the limits of an upload. @throws `E_STORAGE_OPTION` */
 export function uploadOptions(options: SignedUploadOptions, expiresAt: number): DriverUploadOptions {
-  const { maxBytes, types, base } = options;
+  const { maxBytes, types, size, type, base } = options;
   wholeNumber('maxBytes', maxBytes, 1);
   const isType = (type: unknown): boolean =>
     typeof type === 'string' && (isMediaType(type) || type === '*/*') && !/[,;]/.test(type);
@@ -119,5 +119,10 @@ export function uploadOptions(options: SignedUploadOptions, expiresAt: number): 
       'is no list of media types',
       "Give some such as ['image/png', 'image/jpeg'], or ['image/*'].",
     );
-  return { expiresAt, maxBytes, types, base };
+  if (size !== undefined) wholeNumber('size', size, 0);
+  if (size !== undefined && size > maxBytes)
+    throw new StorageOptionError('size', `is ${size}`, `Give maxBytes (${maxBytes}) or less.`);
+  if (type !== undefined && !(isMediaType(type) && isAllowed(type, types)))
+    throw new StorageOptionError('type', 'is none of `types`', `Give one of ${types.join(', ')}.`);
+  return { expiresAt, maxBytes, types, size, type, base };
 }

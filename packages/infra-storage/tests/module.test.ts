@@ -16,7 +16,9 @@ afterEach(resetInfra);
 test('the public names stay as they are', () => {
   expect(Object.keys(root).sort()).toMatchInlineSnapshot(`
     [
+      "StorageAccessError",
       "StorageBodyError",
+      "StorageBucketError",
       "StorageChecksumError",
       "StorageClosedError",
       "StorageConflictError",
@@ -33,6 +35,7 @@ test('the public names stay as they are', () => {
       "StorageRangeError",
       "StorageReadError",
       "StorageReadOnlyError",
+      "StorageRefusedError",
       "StorageSecretRequiredError",
       "StorageSignatureError",
       "StorageTooLargeError",
@@ -63,9 +66,35 @@ test('importing it loads no library', async () => {
 
 test('it is in use once imported, and its variables are described', () => {
   expect(modulesInUse().map(({ module }) => module)).toContain('storage');
-  expect(describeConfig({}).filter((v) => v.package.endsWith('infra-storage'))).toMatchObject([
+  const described = describeConfig({}).filter((v) => v.package.endsWith('infra-storage'));
+  expect(described.filter(({ secret }) => secret).map(({ variable }) => variable)).toEqual([
+    'AWS_SECRET_ACCESS_KEY',
+    'AWS_SESSION_TOKEN',
+    'S3_SECRET_ACCESS_KEY',
+    'S3_SESSION_TOKEN',
+    'STORAGE_SECRET',
+  ]);
+  expect(described.map(({ variable }) => variable)).toEqual([
+    'AWS_ACCESS_KEY_ID',
+    'AWS_ENDPOINT_URL_S3',
+    'AWS_REGION',
+    'AWS_SECRET_ACCESS_KEY',
+    'AWS_SESSION_TOKEN',
+    'S3_ACCESS_KEY_ID',
+    'S3_BUCKET',
+    'S3_ENDPOINT',
+    'S3_PATH_STYLE',
+    'S3_REGION',
+    'S3_SECRET_ACCESS_KEY',
+    'S3_SESSION_TOKEN',
+    'STORAGE_DIR',
+    'STORAGE_DRIVER',
+    'STORAGE_SECRET',
+    'STORAGE_URL',
+  ]);
+  expect(described.filter(({ variable }) => variable.startsWith('STORAGE'))).toMatchObject([
     { variable: 'STORAGE_DIR', default: '.storage' },
-    { variable: 'STORAGE_DRIVER', form: 'one of fs' },
+    { variable: 'STORAGE_DRIVER', form: 'one of fs, s3' },
     { variable: 'STORAGE_SECRET', secret: true, form: 'a secret of 16 characters or more' },
     { variable: 'STORAGE_URL', default: '/storage' },
   ]);

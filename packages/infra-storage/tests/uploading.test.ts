@@ -162,6 +162,28 @@ test('conditions of the request hold for the upload', async () => {
   expect((await put('fourth', { ...png, 'if-match': `"${etag}"` })).status).toBe(200);
 });
 
+test('a signed size and type are held to, and the type comes as a header to send', async () => {
+  const options = { ...limits, size: 6, type: 'text/css; charset=utf-8', base: server.url };
+  const { url, headers } = await storage.signedUpload('k', options);
+  expect(headers).toEqual({ 'content-type': 'text/css; charset=utf-8' });
+  const send = async (body: string, type = headers['content-type'] ?? ''): Promise<number> =>
+    (await fetch(url, { method: 'PUT', body, headers: { 'content-type': type } })).status;
+  expect(await send('seven!!')).toBe(403);
+  expect(await send('five!')).toBe(403);
+  expect(await send('pixels', 'image/png')).toBe(415);
+  expect(await storage.exists('k')).toBe(false);
+  expect(await send('pixels')).toBe(200);
+  const changed = new URL(url);
+  changed.searchParams.delete('size');
+  expect((await fetch(changed, { method: 'PUT', body: 'five!', headers })).status).toBe(403);
+  const req = request(url, { method: 'PUT', headers });
+  req.write('pix');
+  req.end('els');
+  const [res] = (await once(req, 'response')) as [IncomingMessage];
+  res.resume();
+  expect(res.statusCode).toBe(403);
+});
+
 test('limits that make no sense are refused when signing', async () => {
   const bad = [
     { ...limits, maxBytes: 0 },
@@ -171,6 +193,10 @@ test('limits that make no sense are refused when signing', async () => {
     { ...limits, types: ['png'] },
     { ...limits, types: ['image/png,text/html'] },
     { ...limits, types: undefined as never },
+    { ...limits, size: 1001 },
+    { ...limits, size: -1 },
+    { ...limits, type: 'image/jpeg' },
+    { ...limits, type: 'image/*' as never },
   ];
   for (const options of bad)
     await expect(storage.signedUpload('k', options)).rejects.toMatchObject({ code: 'E_STORAGE_OPTION' });

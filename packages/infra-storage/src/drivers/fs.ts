@@ -14,18 +14,14 @@ import type {
   ListedFile,
   StorageDriver,
 } from '../driver.ts';
-import {
-  StorageConflictError,
-  StorageExistsError,
-  StorageNotFoundError,
-  StorageRangeError,
-} from '../errors.ts';
+import { StorageConflictError, StorageNotFoundError, StorageRangeError } from '../errors.ts';
 import { createSigner } from '../signed/signer.ts';
+import { checkConditions } from './conditions.ts';
 import { disk, hasCode, syncFolder } from './fs/disk.ts';
 import { fileLocks } from './fs/locks.ts';
 import { folderOf, pathOf } from './fs/paths.ts';
 import { type OpenRecord, openRecord, readInfo } from './fs/record.ts';
-import { openRoot, refuseLinks } from './fs/root.ts';
+import { openRoot, refuseLinks, sweep } from './fs/root.ts';
 import { persistedSecret } from './fs/secret.ts';
 import { walk } from './fs/tree.ts';
 import { moveInto, prune, writeFileAt } from './fs/write.ts';
@@ -172,6 +168,11 @@ export function fsDriver({ dir, url, secret, clock, durable = true }: FsDriverOp
     signedUrl,
     signedUpload,
     verify,
+    ensureBucket: async () => void (await root()),
+    async sweepUploads(before) {
+      const base = await root();
+      return disk(`use the folder ${folder}`, () => sweep(join(base, 'tmp'), before));
+    },
     async ping() {
       const path = join(await root(), 'tmp', randomUUID());
       await disk(`use the folder ${folder}`, async () => {
@@ -182,12 +183,6 @@ export function fsDriver({ dir, url, secret, clock, durable = true }: FsDriverOp
     },
     close: async () => undefined,
   };
-}
-
-function checkConditions(key: string, found: FileInfo | undefined, options: DriverPutOptions): void {
-  if (options.ifAbsent && found) throw new StorageExistsError(key);
-  if (options.ifMatch !== undefined && found?.etag !== options.ifMatch)
-    throw new StorageConflictError(key, options.ifMatch, found?.etag);
 }
 
 async function bodyOf({ file, info }: OpenRecord, { range, ifMatch }: DriverGetOptions): Promise<Readable> {

@@ -30,7 +30,7 @@ export async function receiveUpload(request: Request, files: Files, grant: Signe
 
 function check(
   headers: Headers,
-  { key, maxBytes, types = [] }: SignedGrant,
+  { key, maxBytes, types = [], size }: SignedGrant,
 ): { contentType: string; maxBytes: number } {
   // Without a limit it would be a grant to fill the disk.
   if (maxBytes === undefined) throw new StorageSignatureError('does not carry a size limit');
@@ -38,5 +38,8 @@ function check(
   if (contentType === null || !isMediaType(contentType) || !isAllowed(contentType, types))
     throw new StorageTypeError(contentType, types);
   if (Number(headers.get('content-length')) > maxBytes) throw new StorageTooLargeError(key, maxBytes);
+  // The server holds the body to the length it announces.
+  if (size !== undefined && headers.get('content-length') !== String(size))
+    throw new StorageSignatureError(`was made for ${size} bytes`);
   return { contentType, maxBytes };
 }

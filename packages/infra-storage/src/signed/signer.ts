@@ -35,6 +35,7 @@ interface Terms {
   readonly download?: string | undefined;
   readonly maxBytes?: string | undefined;
   readonly types?: string | undefined;
+  readonly size?: string | undefined;
 }
 
 /** Makes a {@link Signer}: HMAC-SHA256 over method, key, expiry and limits, in the query of the URL. */
@@ -65,19 +66,20 @@ export function createSigner({ url, secret, clock }: SignerOptions): Signer {
   return {
     signedUrl: (key, { expiresAt, download, base }) =>
       urlOf({ method: 'GET', key, expires: seconds(expiresAt), download }, base),
-    async signedUpload(key, { expiresAt, maxBytes, types, base }) {
+    async signedUpload(key, { expiresAt, maxBytes, types, size, type, base }) {
       const expires = seconds(expiresAt);
       const terms = {
         method: 'PUT',
         key,
         expires,
         maxBytes: String(maxBytes),
-        types: types.join(','),
+        types: type ?? types.join(','),
+        size: size === undefined ? undefined : String(size),
       } as const;
       return {
         url: await urlOf(terms, base),
         method: 'PUT',
-        headers: {},
+        headers: type === undefined ? {} : { 'content-type': type },
         expiresAt: new Date(Number(expires) * 1000),
       };
     },
@@ -87,14 +89,22 @@ export function createSigner({ url, secret, clock }: SignerOptions): Signer {
       if (given === null) throw new StorageSignatureError('has no signature');
       for (const key of keysOf(path, mount)) {
         const expires = text('expires') ?? '';
-        const [maxBytes, types, download] = [text('maxBytes'), text('types'), text('download')];
+        const [maxBytes, types, size] = [text('maxBytes'), text('types'), text('size')];
+        const download = text('download');
         const terms: Terms =
-          method === 'GET' ? { method, key, expires, download } : { method, key, expires, maxBytes, types };
+          method === 'GET'
+            ? { method, key, expires, download }
+            : { method, key, expires, maxBytes, types, size };
         if (!isEqual(given, await sign(terms))) continue;
         if (clock.now() >= Number(expires) * 1000) throw new StorageSignatureError('has expired');
         return method === 'GET'
           ? { key, download }
-          : { key, maxBytes: Number(maxBytes), types: types?.split(',') };
+          : {
+              key,
+              maxBytes: Number(maxBytes),
+              types: types?.split(','),
+              size: size === undefined ? undefined : Number(size),
+            };
       }
       throw new StorageSignatureError('does not carry the right signature');
     },
@@ -104,8 +114,8 @@ export function createSigner({ url, secret, clock }: SignerOptions): Signer {
 const seconds = (ms: number): string => String(Math.ceil(ms / 1000));
 
 /** One text for one set of terms: JSON keeps the parts apart whatever they hold. */
-const canonical = ({ method, key, expires, download, maxBytes, types }: Terms): string =>
-  JSON.stringify(['infra-storage', 1, method, key, expires, download, maxBytes, types]);
+const canonical = ({ method, key, expires, download, maxBytes, types, size }: Terms): string =>
+  JSON.stringify(['infra-storage', 1, method, key, expires, download, maxBytes, types, size]);
 
 function isEqual(given: string, right: string): boolean {
   const [a, b] = [Buffer.from(given), Buffer.from(right)];

@@ -15,16 +15,21 @@ export async function openRoot(dir: string): Promise<string> {
   await writeFile(join(root, '.gitignore'), '*\n', { flag: 'wx' }).catch((err: unknown) => {
     if (!hasCode(err, 'EEXIST')) throw err;
   });
-  await sweep(join(root, 'tmp'));
+  await sweep(join(root, 'tmp'), Date.now() - ABANDONED);
   return root;
 }
 
-async function sweep(tmp: string): Promise<void> {
+/** Removes what was last written at `before` (milliseconds since the epoch) or earlier; resolves to how many. */
+export async function sweep(tmp: string, before: number): Promise<number> {
+  let swept = 0;
   for (const name of await readdir(tmp)) {
     const path = join(tmp, name);
     const found = await stat(path).catch(() => undefined);
-    if (found && Date.now() - found.mtimeMs > ABANDONED) await rm(path, { force: true });
+    if (!found || found.mtimeMs > before) continue;
+    await rm(path, { force: true });
+    swept += 1;
   }
+  return swept;
 }
 
 /**

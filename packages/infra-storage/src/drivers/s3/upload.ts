@@ -1,0 +1,230 @@
+import { createHash } from 'node:crypto';
+import { isInfraError } from '@vibeonrails/infra-core';
+import type { DriverPutOptions, FileInfo } from '../../driver.ts';
+import { StorageRefusedError, StorageTooLargeError, StorageUnavailableError } from '../../errors.ts';
+import { checkConditions } from '../conditions.ts';
+import { conditionsOf, headersOf } from './headers.ts';
+import { abortUpload, refuseCondition, stat } from './objects.ts';
+import { type Parts, partsOf } from './parts.ts';
+import { type Answer, errorCodeOf, type Store } from './store.ts';
+import { bareEtag, textOf } from './xml.ts';
+
+/** Bytes of a part, and of the largest body that goes in one request. */
+export const PART_SIZE: number = 8 * 1024 * 1024;
+/** Parts under way at once. */
+const PARALLEL = 4;
+/** The most parts a store puts together. */
+const MAX_PARTS = 10_000;
+
+/** Where a body goes. */
+export interface Upload {
+  readonly store: Store;
+  readonly key: string;
+  readonly options: DriverPutOptions;
+}
+
+/** Stores a body of any length: a small one in one request, a big one in parts that nobody sees until all are there. */
+export async function uploadBody(upload: Upload, body: AsyncIterable<Uint8Array>): Promise<FileInfo> {
+  const { size = 0, signal } = upload.options;
+  const parts = partsOf(body, Math.max(PART_SIZE, Math.ceil(size / MAX_PARTS)));
+  const stop = new AbortController();
+  const onAbort = (): void => stop.abort(signal?.reason);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    const first = await parts.next(stop.signal);
+    signal?.throwIfAborted();
+    return parts.ended ? await putWhole(upload, first) : await putParts(upload, first, parts, stop);
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+async function putWhole(upload: Upload, body: Buffer): Promise<FileInfo> {
+  const { store, key, options } = upload;
+  const { signal } = options;
+  const conditional = isConditional(options);
+  const request = {
+    what: `write ${JSON.stringify(key)}`,
+    method: 'PUT',
+    key,
+    body,
+    headers: { ...headersOf(options), ...conditionsOf(options) },
+    expected: [200, 404, 409, 412],
+    // Sent again after it had arrived, it would find itself and report a conflict.
+    repeatable: !conditional,
+    signal,
+  } as const;
+  const answer = await store.send(request).catch(async (err: unknown) => {
+    if (conditional) await explain(upload, createHash('md5').update(body).digest('hex'), err);
+    throw err;
+  });
+  if (answer.status !== 200) await refuse(upload, answer);
+  return described(key, options, body.byteLength, answer, bareEtag(answer.headers.etag));
+}
+
+const isConditional = ({ ifAbsent, ifMatch }: DriverPutOptions): boolean =>
+  ifAbsent === true || ifMatch !== undefined;
+
+/**
+ * Looks whether a conditional write without an answer has lost to another: Ceph answers 500 to a loser. Where the file
+ * could be this very write, nobody can tell.
+ */
+async function explain({ store, key, options }: Upload, etag: string, err: unknown): Promise<void> {
+  if (!isInfraError(err, 'E_STORAGE_UNAVAILABLE')) return;
+  const found = await stat(store, key, options.signal).catch(() => undefined);
+  if (found && found.etag !== etag) checkConditions(key, found, options);
+}
+
+/** What a write that was not done means. */
+async function refuse({ store, key, options }: Upload, answer: Answer): Promise<never> {
+  const code = errorCodeOf(answer);
+  if (isConditional(options) && code !== 'NoSuchBucket' && code !== 'NoSuchUpload')
+    await refuseCondition(store, key, options, answer.status);
+  throw new StorageRefusedError(`write ${JSON.stringify(key)}`, `${answer.status} ${code}`);
+}
+
+const described = (
+  key: string,
+  { contentType, metadata, cacheControl, disposition }: DriverPutOptions,
+  size: number,
+  { headers }: Answer,
+  etag: string,
+): FileInfo => ({
+  key,
+  size,
+  etag,
+  contentType,
+  metadata,
+  lastModified: new Date(headers.date ?? Date.now()),
+  ...(cacheControl === undefined ? {} : { cacheControl }),
+  ...(disposition === undefined ? {} : { disposition }),
+});
+
+/** A part that is stored: its etag, and the MD5 of its bytes. */
+interface Stored {
+  readonly etag: string;
+  readonly md5: Buffer;
+}
+
+async function putParts(
+  upload: Upload,
+  first: Buffer,
+  parts: Parts,
+  stop: AbortController,
+): Promise<FileInfo> {
+  const { store, key, options } = upload;
+  // Not to be ended by the signal: an upload that was begun without us knowing its id would stay for ever.
+  const begun = await store.send({
+    what: `write ${JSON.stringify(key)}`,
+    method: 'POST',
+    key,
+    query: { uploads: '' },
+    headers: headersOf(options),
+    repeatable: false,
+  });
+  const uploadId = textOf(begun.text, 'UploadId') ?? '';
+  try {
+    const { stored, size } = await pump(upload, uploadId, first, parts, stop);
+    return await complete(upload, uploadId, stored, size);
+  } catch (err) {
+    // What it left is for sweepUploads() if the store does not answer now.
+    await abortUpload(store, key, uploadId).catch(() => undefined);
+    throw err;
+  }
+}
+
+/** Sends the parts, a few at a time, as fast as the body gives them. The first failure ends all. */
+async function pump(
+  { store, key }: Upload,
+  uploadId: string,
+  first: Buffer,
+  parts: Parts,
+  stop: AbortController,
+): Promise<{ stored: Stored[]; size: number }> {
+  const { signal } = stop;
+  const stored: Stored[] = [];
+  const running = new Set<Promise<void>>();
+  let size = 0;
+  const send = async (part: Buffer, number: number): Promise<void> => {
+    const { headers } = await store.send({
+      what: `write part ${number} of ${JSON.stringify(key)}`,
+      method: 'PUT',
+      key,
+      query: { partNumber: number, uploadId },
+      body: part,
+      signal,
+    });
+    stored[number - 1] = { etag: bareEtag(headers.etag), md5: createHash('md5').update(part).digest() };
+    parts.giveBack(part);
+  };
+  try {
+    let part = first;
+    for (let number = 1; ; number += 1) {
+      signal.throwIfAborted();
+      if (number > MAX_PARTS) throw new StorageTooLargeError(key, size);
+      size += part.byteLength;
+      const task = send(part, number)
+        .catch((err: unknown) => stop.abort(err))
+        .finally(() => running.delete(task));
+      running.add(task);
+      if (running.size === PARALLEL) await Promise.race(running);
+      if (parts.ended) break;
+      part = await parts.next(signal);
+    }
+    await Promise.all(running);
+    signal.throwIfAborted();
+    return { stored, size };
+  } catch (err) {
+    stop.abort(err);
+    await Promise.all(running);
+    throw err;
+  }
+}
+
+async function complete(
+  upload: Upload,
+  uploadId: string,
+  stored: readonly Stored[],
+  size: number,
+): Promise<FileInfo> {
+  const { store, key, options } = upload;
+  const list = stored.map(
+    ({ etag }, i) => `<Part><PartNumber>${i + 1}</PartNumber><ETag>"${etag}"</ETag></Part>`,
+  );
+  const digest = createHash('md5')
+    .update(Buffer.concat(stored.map(({ md5 }) => md5)))
+    .digest('hex');
+  const what = `write ${JSON.stringify(key)}`;
+  let etag = `${digest}-${stored.length}`;
+  try {
+    const answer = await store.send({
+      what,
+      method: 'POST',
+      key,
+      query: { uploadId },
+      headers: { 'content-type': 'application/xml', ...conditionsOf(options) },
+      body: Buffer.from(`<CompleteMultipartUpload>${list.join('')}</CompleteMultipartUpload>`),
+      expected: [200, 404, 409, 412],
+      repeatable: false,
+      slow: true,
+    });
+    if (answer.status !== 200) await refuse(upload, answer);
+    // The store may find out that it cannot after it has said that it will.
+    const code = errorCodeOf(answer);
+    if (code === 'PreconditionFailed') await refuseCondition(store, key, options, 412);
+    if (code !== '') throw new StorageUnavailableError(what, `the store answered ${code}`);
+    etag = bareEtag(textOf(answer.text, 'ETag')) || etag;
+  } catch (err) {
+    // The answer got lost: what is there tells whether it was done.
+    if (isConditional(options)) await explain(upload, etag, err);
+    else if (isInfraError(err, 'E_STORAGE_UNAVAILABLE')) {
+      const found = await stat(store, key).catch(() => undefined);
+      if (found?.etag === etag) return found;
+    }
+    throw err;
+  }
+  const found = await stat(store, key);
+  if (found?.etag === etag) return found;
+  // Replaced since; this is what we wrote.
+  return described(key, options, size, { status: 200, headers: {}, text: '' }, etag);
+}
