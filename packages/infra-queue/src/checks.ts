@@ -13,6 +13,11 @@ export const QUEUE_FORM = 'a name of letters, digits, dots, dashes and underscor
 /** The expected form of a job's id. */
 export const ID_FORM = 'letters, digits, dots, dashes, underscores and @, up to 200 long, not only digits';
 
+/** The expected form of what the keys of a shared store start with. */
+export const PREFIX_FORM = 'letters, digits, dots, dashes and underscores, up to 100 long';
+
+/** True for what the keys of a shared store may start with. */
+export const isPrefix = (value: unknown): value is string => isQueueName(value);
 /** True for a name of a queue. */
 export const isQueueName = (value: unknown): value is string =>
   typeof value === 'string' && QUEUE.test(value);

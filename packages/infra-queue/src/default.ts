@@ -15,6 +15,7 @@ export const queue: Queue = {
     return it().driver;
   },
   ready: async () => it().ready(),
+  health: async () => it().health(),
   close: async () => it().close(),
   enqueue: async (job, payload, options) => it().enqueue(job, payload, options),
   enqueueMany: async (job, payloads, options) => it().enqueueMany(job, payloads, options),

@@ -15,7 +15,7 @@ export interface UniqueKey {
   readonly key: string;
   /**
    * How long the key is held, in milliseconds from the job that took it, also when that has finished by then. Without it
-   * the key is held until the job has completed or is dead.
+   * the key is held until the job has completed or is dead. A job that is cancelled before it runs gives it up.
    */
   readonly ttl?: number;
   /** True: a job that waits or is delayed gives way to the new one. False, or while it is active: the new one is dropped. */
@@ -190,7 +190,7 @@ export interface QueueDriver {
   /** Resolves when it can serve; rejects with a coded error when it never will. Idempotent. */
   ready(): Promise<void>;
   /**
-   * Stores jobs, in order, and returns what became of each. An id that is stored already, in whatever state, is a
+   * Stores jobs, in order, and returns what became of each. An id that its queue holds already, in whatever state, is a
    * `duplicate`, so that a call whose answer was lost is safe to repeat. Rejects when the fate of the jobs is not known.
    */
   add(jobs: readonly NewJob[]): Promise<readonly Added[]>;
@@ -214,6 +214,8 @@ export interface QueueDriver {
   pause(queue: string): Promise<void>;
   /** Ends a pause. */
   resume(queue: string): Promise<void>;
+  /** What is wrong with a store that works but may lose jobs, and what to do about it; `undefined` when nothing is. */
+  warning(): Promise<string | undefined>;
   /**
    * Stores a schedule. One that is there and equal stays as it is, with the tick it waits for; one that differs is
    * replaced. However many processes store it, a tick makes one job. After a time without ticks one late job is made.

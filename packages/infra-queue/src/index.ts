@@ -32,17 +32,21 @@ export type {
   ScheduleRecord,
   UniqueKey,
 } from './driver.ts';
+export type { QueueRedisOptions } from './drivers/bullmq/store.ts';
 export type { Enqueued, EnqueueManyOptions, EnqueueOptions, EnqueueOutcome } from './enqueue.ts';
 export {
   DefinitionError,
   DuplicateNameError,
   JobCancelledError,
+  JobLostError,
   JobTimeoutError,
   PayloadError,
   type PayloadIssue,
   PayloadSizeError,
   QueueClosedError,
   QueueOptionError,
+  QueueUnavailableError,
+  RedisVersionError,
   UnrecoverableError,
   WorkerStoppingError,
 } from './errors.ts';

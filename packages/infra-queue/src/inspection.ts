@@ -198,7 +198,8 @@ function jobView(record: JobRecord): JobView {
   };
 }
 
-function statsOf(counts: readonly QueueCounts[]): QueueStats {
+/** Figures over all queues. */
+export function statsOf(counts: readonly QueueCounts[]): QueueStats {
   const sum = (field: 'waiting' | 'delayed' | 'active' | 'completed' | 'dead'): number =>
     counts.reduce((total, each) => total + each[field], 0);
   return {

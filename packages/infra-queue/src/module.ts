@@ -9,8 +9,5 @@ export const handle: ModuleHandle<Queue, QueueOptions> = defineModule<Queue, Que
   version: VERSION,
   contract: 1,
   create: (options) => createQueue(options),
-  async healthCheck(queue) {
-    const { queues: _, ...figures } = await queue.stats();
-    return { status: 'ok', data: { driver: queue.driver, ...figures } };
-  },
+  healthCheck: (queue) => queue.health(),
 });

@@ -3,6 +3,7 @@ import {
   chooseDriver,
   type Duration,
   type Env,
+  type HealthResult,
   type Logger,
   logger,
   type ModuleInstance,
@@ -13,8 +14,11 @@ import {
   systemClock,
   toMs,
 } from '@vibeonrails/infra-core';
+import { isDuration, isPrefix, PREFIX_FORM } from './checks.ts';
 import { config, type QueueDriverName } from './config.ts';
 import type { CancelResult, KeepPolicy, QueueDriver, Retention } from './driver.ts';
+import type { QueueRedisOptions } from './drivers/bullmq/store.ts';
+import { bullmqDriver } from './drivers/bullmq.ts';
 import { memoryDriver } from './drivers/memory.ts';
 import {
   type Enqueued,
@@ -24,7 +28,7 @@ import {
   prepareJob,
 } from './enqueue.ts';
 import { QueueClosedError, QueueOptionError } from './errors.ts';
-import { type Inspection, inspection } from './inspection.ts';
+import { type Inspection, inspection, statsOf } from './inspection.ts';
 import type { Job } from './job.ts';
 import { runWorker, type Worker, type WorkerOptions } from './worker.ts';
 
@@ -38,9 +42,19 @@ export interface KeepOptions {
 
 /** How a queue is made. */
 export interface QueueOptions {
-  /** A driver by name, or one of your own. @default QUEUE_DRIVER, else memory; refused in production when nothing is chosen */
+  /**
+   * A driver by name, or one of your own.
+   *
+   * @default QUEUE_DRIVER, else bullmq when QUEUE_REDIS_URL or REDIS_URL is set, else memory; refused in production when nothing is chosen
+   */
   driver?: QueueDriverName | QueueDriver;
-  /** How long ended jobs are kept (memory driver). */
+  /** Where Redis is: `url` with `tls`, or a `client` of your own. Chooses bullmq. @default QUEUE_REDIS_URL, else REDIS_URL */
+  redis?: QueueRedisOptions;
+  /** What the keys in Redis start with: `{infra-<queue>}:…`. @default QUEUE_PREFIX, else 'infra' */
+  prefix?: string;
+  /** How long a call may wait for the store (bullmq). @default '5s' */
+  timeout?: Duration;
+  /** How long ended jobs are kept. */
   keep?: KeepOptions;
   /** @default the machine's clock */
   clock?: Clock;
@@ -54,12 +68,15 @@ export interface QueueOptions {
 
 /** A queue: jobs go in by `enqueue`, and come out to the handlers of a worker, at least once each. */
 export interface Queue extends ModuleInstance, Inspection {
-  /** Its driver's name, such as `memory`. */
+  /** Its driver's name: `memory` or `bullmq`. */
   readonly driver: string;
+  /** Its figures, from a round trip to the store; `degraded` with what to do when the store may lose jobs. */
+  health(): Promise<HealthResult>;
   /**
    * Stores a job for a worker to run.
    *
-   * @throws `E_QUEUE_PAYLOAD`, `E_QUEUE_PAYLOAD_SIZE` or `E_QUEUE_OPTION`.
+   * @throws `E_QUEUE_PAYLOAD`, `E_QUEUE_PAYLOAD_SIZE` or `E_QUEUE_OPTION`; `E_QUEUE_UNAVAILABLE` when the store does not
+   * answer: whether the job is stored is then unknown, and enqueuing it again under the same `id` is safe.
    */
   enqueue<S extends Schema>(
     job: Job<S>,
@@ -115,6 +132,13 @@ export function makeQueue(options: QueueOptions, keepAlive: boolean): Queue {
   const queue: Queue = {
     driver: driver.name,
     ready: () => driver.ready(),
+    async health() {
+      assertOpen();
+      const [counts, message] = await Promise.all([driver.stats(), driver.warning()]);
+      const { queues: _, ...figures } = statsOf(counts);
+      const data = { driver: driver.name, ...figures };
+      return message === undefined ? { status: 'ok', data } : { status: 'degraded', message, data };
+    },
     close() {
       closed ??= (async () => {
         forgetHook();
@@ -193,18 +217,29 @@ const definedOnly = <T extends object>(fields: T): { [K in keyof T]: Exclude<T[K
 
 function makeDriver(options: QueueOptions, clock: Clock, log: Logger): QueueDriver {
   if (typeof options.driver === 'object') return options.driver;
+  const { redis, timeout = '5s', env = process.env } = options;
+  // With the address given in code, none is missed among the variables.
+  const values = config.read(redis ? { ...env, QUEUE_DRIVER: undefined, QUEUE_REDIS_URL: undefined } : env);
+  const { prefix = values.QUEUE_PREFIX } = options;
   const name = chooseDriver({
     module: 'queue',
-    option: options.driver,
-    variable: config.read(options.env).QUEUE_DRIVER,
+    option: options.driver ?? (redis && 'bullmq'),
+    variable: values.QUEUE_DRIVER,
+    present: { bullmq: values.QUEUE_REDIS_URL !== undefined },
     embedded: 'memory',
     inProduction: 'refuse',
-    help: 'Jobs in memory are lost when the process ends. Set QUEUE_DRIVER=memory to say that is meant.',
-    env: options.env,
+    help: 'Jobs in memory are lost when the process ends. Set REDIS_URL or QUEUE_REDIS_URL, or QUEUE_DRIVER=memory to say that is meant.',
+    env,
   });
-  if (name !== 'memory')
-    throw new QueueOptionError('createQueue()', 'driver', 'memory, or a driver of your own');
-  return memoryDriver({ clock, log, keep: keepPolicy(options.keep), warnAfter: WARN_AFTER });
+  const must = (holds: boolean, option: string, form: string): void => {
+    if (!holds) throw new QueueOptionError('createQueue()', option, form);
+  };
+  must(name === 'memory' || name === 'bullmq', 'driver', 'memory, bullmq, or a driver of your own');
+  must(isPrefix(prefix), 'prefix', PREFIX_FORM);
+  must(isDuration(timeout) && toMs(timeout) > 0, 'timeout', "a duration such as '5s'");
+  const keep = keepPolicy(options.keep);
+  if (name === 'memory') return memoryDriver({ clock, log, keep, warnAfter: WARN_AFTER });
+  return bullmqDriver({ redis: { ...redis, env }, prefix, timeout: toMs(timeout), clock, log, keep });
 }
 
 function keepPolicy(keep: KeepOptions = {}): KeepPolicy {

@@ -1,21 +1,84 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeWith } from '@vibeonrails/services/vitest';
-import { describe, it } from 'vitest';
-import { bullmqDriver } from '../src/drivers/bullmq.ts';
-import { queueDriverSuite } from '../src/testing.ts';
+import { Redis as Redis5 } from 'ioredis5';
+import { afterAll, describe, expect, it, test } from 'vitest';
+import { type BullmqDriverOptions, bullmqDriver } from '../src/drivers/bullmq.ts';
+import { newJob } from '../src/suite/bench.ts';
+import { type DriverUnderTest, queueDriverSuite } from '../src/testing.ts';
 
 const week = { count: 1000, age: 7 * 86_400_000 };
-const keep = { completed: week, dead: week };
-const patient = { describe, it: (name: string, fn: () => Promise<void>) => it(name, fn, 30_000) };
+const runner = { describe, it: (name: string, fn: () => Promise<void>) => it(name, fn, 60_000) };
 
-const make = (url: string) => ({
-  driver: bullmqDriver({ redis: { url }, prefix: `t${randomUUID()}`, timeout: 5000, keep }),
-  pass: async (ms: number) => {
-    await sleep(ms);
-  },
-});
+function make(redis: BullmqDriverOptions['redis'], keep = { completed: week, dead: week }): DriverUnderTest {
+  return {
+    driver: bullmqDriver({ redis, prefix: `t${randomUUID()}`, timeout: 10_000, keep }),
+    pass: async (ms) => void (await sleep(ms)),
+  };
+}
 
 describeWith('redis', 'on one server', (redis) => {
-  queueDriverSuite(patient, 'bullmq', () => make(redis().url));
+  queueDriverSuite(runner, 'bullmq', () => make({ url: redis().url }));
+
+  test('keeps the newest ended jobs, and no result of theirs', { timeout: 30_000 }, async () => {
+    const keep = { completed: { count: 3, age: 60_000 }, dead: { count: 2, age: 60_000 } };
+    const { driver } = make({ url: redis().url }, keep);
+    await driver.add(Array.from({ length: 12 }, (_, i) => newJob({ id: `j${i}` })));
+    const consumer = driver.consume('default', 1, async ({ id }) =>
+      Number(id.slice(1)) % 2 === 0 ? { type: 'done' } : { type: 'dead', error: new Error('x') },
+    );
+    await expect
+      .poll(async () => (await driver.stats())[0], { timeout: 10_000 })
+      .toMatchObject({
+        waiting: 0,
+        active: 0,
+        completed: 3,
+        dead: 2,
+      });
+    expect((await driver.list({ state: 'completed', limit: 9 })).map(({ id }) => id)).toEqual([
+      'j10',
+      'j8',
+      'j6',
+    ]);
+    await consumer.close();
+    await driver.close();
+  });
+
+  test('hides what is too old, in a queue where nothing else ends', { timeout: 30_000 }, async () => {
+    const short = { count: 100, age: 300 };
+    const { driver } = make({ url: redis().url }, { completed: short, dead: short });
+    await driver.add([newJob()]);
+    const consumer = driver.consume('default', 1, async () => ({ type: 'done' }));
+    await expect.poll(async () => (await driver.stats())[0]?.completed, { timeout: 10_000 }).toBe(1);
+    await expect.poll(async () => (await driver.stats())[0]?.completed, { timeout: 10_000 }).toBe(0);
+    expect(await driver.list({ state: 'completed', limit: 9 })).toEqual([]);
+    await consumer.close();
+    await driver.close();
+  });
+});
+
+describeWith('redis-cluster', 'on a cluster of three masters', { masters: 3 }, (cluster) => {
+  const hosts = () => cluster().nodes.map(({ host, port }) => `${host}:${port}`);
+  queueDriverSuite(runner, 'bullmq', () => make({ url: `redis+cluster://${hosts().join(',')}` }));
+});
+
+describeWith('redis', 'on a client of the application, of ioredis 5.11', (redis) => {
+  const clients: Redis5[] = [];
+  afterAll(() => {
+    for (const client of clients) client.disconnect();
+  });
+  const client = (): Redis5 => {
+    const made = new Redis5(redis().url);
+    clients.push(made);
+    return made;
+  };
+  queueDriverSuite(runner, 'bullmq', () => make({ client: client() }));
+
+  test('leaves the client open', async () => {
+    const mine = client();
+    const { driver } = make({ client: mine });
+    await driver.add([newJob()]);
+    await driver.close();
+    expect(await mine.ping()).toBe('PONG');
+  });
 });

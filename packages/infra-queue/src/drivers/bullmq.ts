@@ -77,6 +77,7 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
       await storeSchedule(store, schedule);
       for (const { queue, ticker } of consumers.values()) if (queue === schedule.queue) ticker.wake();
     },
+    warning: () => evictionWarning(store),
     schedules: () => storedSchedules(store),
     unschedule: (name) => forgetSchedule(store, name),
     close: () => store.close(),
@@ -94,5 +95,14 @@ function cancelJob(store: Store, id: string, here: (queue: string) => void): Pro
       if (result !== 'unknown') return result as CancelResult;
     }
     return 'unknown';
+  });
+}
+
+/** A server that evicts may throw away jobs when its memory is full. */
+function evictionWarning(store: Store): Promise<string | undefined> {
+  return store.run(async ({ client }) => {
+    const policy = /^maxmemory_policy:(\S+)/m.exec(String(await client.call('INFO', 'memory')))?.[1];
+    if (policy === undefined || policy === 'noeviction') return undefined;
+    return `Redis may evict jobs: its maxmemory-policy is ${policy}. Set it to noeviction, or give the queue a Redis of its own by QUEUE_REDIS_URL.`;
   });
 }

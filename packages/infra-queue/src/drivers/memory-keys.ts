@@ -13,8 +13,10 @@ export interface UniqueKeys {
   holder(job: NewJob): string | undefined;
   /** Gives the key of a job to it. A window that is open goes on. */
   take(job: NewJob): void;
-  /** The job has ended or was taken out. */
+  /** The job has ended. A window that is open goes on. */
   release(job: NewJob): void;
+  /** The job was taken out before it ran: its key is free, window or not. */
+  giveUp(job: NewJob): void;
   close(): void;
 }
 
@@ -33,6 +35,12 @@ export function uniqueKeys(clock: Clock): UniqueKeys {
     release({ id, unique }) {
       const holder = unique && held.get(unique.key);
       if (unique && holder?.id === id && !holder.cancel) held.delete(unique.key);
+    },
+    giveUp({ id, unique }) {
+      const holder = unique && held.get(unique.key);
+      if (!unique || holder?.id !== id) return;
+      holder.cancel?.();
+      held.delete(unique.key);
     },
     close() {
       for (const { cancel } of held.values()) cancel?.();

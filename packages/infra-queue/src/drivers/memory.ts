@@ -120,7 +120,7 @@ export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
       }
       if (job?.state !== 'waiting' && job?.state !== 'delayed') return 'unknown';
       forget(job);
-      keys.release(job.given);
+      keys.giveUp(job.given);
       return 'removed';
     },
     async find(id) {
@@ -153,6 +153,7 @@ export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
       queueOf(queue).paused = false;
       queueOf(queue).pump();
     },
+    warning: async () => undefined,
     schedule: async (schedule) => schedules.set(schedule),
     schedules: async () => schedules.list(),
     unschedule: async (name) => schedules.delete(name),

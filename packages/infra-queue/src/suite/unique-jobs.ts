@@ -26,6 +26,28 @@ export function uniqueJobs(test: Test): void {
     await until(async () => (await driver.find('b'))?.state === 'dead', 'it dies');
     assert.equal((await driver.add([newJob({ unique })]))[0]?.status, 'enqueued');
   });
+  test('frees a key with its window when the job is cancelled before it runs', async ({ driver }) => {
+    const window = { key: 'k', ttl: 60_000, replace: false };
+    await driver.add([newJob({ id: 'a', unique: window })]);
+    assert.equal(await driver.cancel('a'), 'removed');
+    assert.equal((await driver.add([newJob({ unique: window })]))[0]?.status, 'enqueued');
+  });
+  test('puts a job in the place of one that waits its turn, and keeps the window going', async ({
+    driver,
+    pass,
+  }) => {
+    const window = { key: 'k', ttl: 1000, replace: true };
+    await driver.add([newJob({ id: 'a', unique: window }), newJob({ id: 'z', priority: 'low' })]);
+    await pass(600);
+    assert.equal((await driver.add([newJob({ id: 'b', unique: window })]))[0]?.status, 'replaced');
+    assert.equal(await driver.find('a'), undefined);
+    assert.deepEqual(
+      (await driver.list({ state: 'waiting', limit: 10 })).map(({ id }) => id),
+      ['b', 'z'],
+    );
+    await pass(500);
+    assert.equal((await driver.add([newJob({ id: 'c', unique: window })]))[0]?.status, 'enqueued');
+  });
   test('puts a job in the place of one that waits, when asked, and of none that runs', async ({
     driver,
     serve,

@@ -69,6 +69,8 @@ export function consumeQueue(
   };
   const start = async (): Promise<Worker> => {
     const { connection, bullmq } = await store.forWorkers();
+    // Jobs may come from elsewhere, under BullMQ's own hand.
+    await store.run((access) => store.note(access, queue));
     const made = new bullmq.Worker(queue, (job, token) => handle(bullmq, job, token), {
       connection: connection.client as never,
       prefix: store.keys(queue).prefix,

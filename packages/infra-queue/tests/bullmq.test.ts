@@ -1,0 +1,289 @@
+import { randomUUID } from 'node:crypto';
+import { currentContext, type InfraContext, runWithContext } from '@vibeonrails/infra-core';
+import { describeWith } from '@vibeonrails/services/vitest';
+import { Queue as BullQueue, Worker as BullWorker } from 'bullmq';
+import { Redis } from 'ioredis5';
+import { expect, test, vi } from 'vitest';
+import { z } from 'zod';
+import { createQueue, defineCron, defineJob, type Queue, type QueueOptions } from '../src/index.ts';
+import { bench, collectingLogger } from './bench.ts';
+
+const poll = { timeout: 15_000, interval: 20 };
+const context: InfraContext = {
+  trace: { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), sampled: true, state: 'x=1' },
+  requestId: 'req-1',
+  baggage: { tenant: 'acme' },
+};
+
+describeWith('redis', 'a queue on BullMQ', (redis) => {
+  const open = (more: QueueOptions = {}): { queue: Queue; prefix: string } => {
+    const prefix = `t${randomUUID()}`;
+    return { queue: bench({ redis: { url: redis().url }, prefix, ...more }).queue, prefix };
+  };
+
+  test('the job of the specification runs as printed', { timeout: 30_000 }, async () => {
+    const { queue } = open();
+    const sent: string[] = [];
+    const sendEmail = defineJob({
+      name: 'send-email',
+      schema: z.object({ to: z.string().email(), template: z.string() }),
+      handler: async ({ to, template }) => {
+        sent.push(`${template} to ${to}`);
+      },
+      options: { retries: 3, backoff: 'exponential' },
+    });
+    await queue.startWorker();
+    await queue.enqueue(sendEmail, { to: 'user@test.com', template: 'welcome' });
+    await expect.poll(() => sent, poll).toEqual(['welcome to user@test.com']);
+    expect(queue.driver).toBe('bullmq');
+  });
+
+  test('a cron runs at its ticks and is listed with the next', { timeout: 30_000 }, async () => {
+    const { queue } = open();
+    const ticks: number[] = [];
+    defineCron({
+      name: 'cleanup sessions',
+      schedule: '* * * * * *',
+      handler: async ({ scheduledFor }) => void ticks.push(scheduledFor.getTime()),
+    });
+    await queue.startWorker();
+    await expect.poll(() => ticks.length, poll).toBeGreaterThanOrEqual(2);
+    expect((ticks[1] ?? 0) - (ticks[0] ?? 0)).toBe(1000);
+    expect(await queue.crons()).toMatchObject([{ name: 'cleanup sessions', scheduled: true, defined: true }]);
+  });
+
+  test('a tick that passed while no worker ran makes one late run, also after the schedule is stored again', {
+    timeout: 30_000,
+  }, async () => {
+    const { queue } = open();
+    const ticks: number[] = [];
+    const define = (schedule: string): void =>
+      void defineCron({
+        name: 'nightly',
+        schedule,
+        replace: true,
+        handler: async ({ scheduledFor }) => void ticks.push(scheduledFor.getTime()),
+      });
+    // Every second second, so that the late run is one for several ticks.
+    define('*/2 * * * * *');
+    const first = await queue.startWorker();
+    await expect.poll(() => ticks.length, poll).toBe(1);
+    await first.stop();
+    await new Promise((resolve) => setTimeout(resolve, 6500));
+    const restarted = Date.now();
+    await queue.startWorker();
+    await expect.poll(() => ticks.length, poll).toBeGreaterThanOrEqual(3);
+    // Late for the first that was missed, then on time.
+    expect(ticks[1]).toBe((ticks[0] ?? 0) + 2000);
+    expect(ticks[2]).toBeGreaterThan(restarted - 100);
+  });
+
+  test('a job runs in the context it was enqueued in, also after a retry', { timeout: 30_000 }, async () => {
+    const { queue } = open();
+    const seen: InfraContext[] = [];
+    const job = defineJob({
+      name: 'task',
+      schema: z.string(),
+      handler: async () => {
+        seen.push(currentContext());
+        if (seen.length === 1) throw new Error('x');
+      },
+      options: { backoff: { type: 'fixed', delay: 50 } },
+    });
+    await runWithContext(context, () => queue.enqueue(job, 'x'));
+    await queue.startWorker();
+    await expect.poll(() => seen, poll).toEqual([context, context]);
+  });
+
+  test('a plain BullMQ worker runs what enqueue wrote', { timeout: 30_000 }, async () => {
+    const { queue, prefix } = open();
+    const job = defineJob({ name: 'task', schema: z.object({ n: z.number() }), handler: () => undefined });
+    const { id } = await queue.enqueue(job, { n: 1 });
+    await queue.enqueue(job, { n: 2 }, { delay: 50, priority: 'high' });
+    const seen: unknown[] = [];
+    const options = {
+      connection: new Redis(redis().url, { maxRetriesPerRequest: null }),
+      prefix: `{${prefix}-default}`,
+    };
+    const plain = new BullQueue('default', options);
+    expect(await plain.getJob(id)).toMatchObject({ name: 'task', data: { n: 1 }, opts: { attempts: 4 } });
+    const worker = new BullWorker('default', async ({ name, data }) => void seen.push([name, data]), options);
+    await expect.poll(() => seen.length, poll).toBe(2);
+    expect(seen).toEqual([
+      ['task', { n: 1 }],
+      ['task', { n: 2 }],
+    ]);
+    await expect.poll(async () => (await queue.job(id))?.state, poll).toBe('completed');
+    await worker.close();
+    await plain.close();
+    options.connection.disconnect();
+  });
+
+  test('a worker runs what a plain BullMQ queue added under the name of a job', {
+    timeout: 30_000,
+  }, async () => {
+    const { queue, prefix } = open();
+    const seen: unknown[] = [];
+    defineJob({
+      name: 'task',
+      schema: z.object({ n: z.number() }),
+      handler: (payload, { attempt }) => {
+        seen.push([payload, attempt]);
+        if (seen.length === 1) throw new Error('once');
+      },
+      options: { backoff: { type: 'fixed', delay: 50 } },
+    });
+    await queue.startWorker();
+    const connection = new Redis(redis().url);
+    const plain = new BullQueue('default', { connection, prefix: `{${prefix}-default}` });
+    const { id = '' } = await plain.add('task', { n: 7 });
+    await expect
+      .poll(() => seen, poll)
+      .toEqual([
+        [{ n: 7 }, 1],
+        [{ n: 7 }, 2],
+      ]);
+    await expect.poll(async () => (await queue.job(id))?.state, poll).toBe('completed');
+    await plain.close();
+    connection.disconnect();
+  });
+
+  test('a dead job shows its failure to BullMQ and to us, and is retried', { timeout: 30_000 }, async () => {
+    const { queue, prefix } = open();
+    let ran = 0;
+    const job = defineJob({
+      name: 'task',
+      schema: z.string(),
+      handler: () => {
+        ran += 1;
+        if (ran === 1) throw new TypeError('no way');
+      },
+      options: { retries: 0 },
+    });
+    await queue.startWorker();
+    const { id } = await queue.enqueue(job, 'x');
+    await expect.poll(async () => (await queue.job(id))?.state, poll).toBe('dead');
+    expect(await queue.dead()).toMatchObject([{ id, failure: { name: 'TypeError', message: 'no way' } }]);
+    const connection = new Redis(redis().url);
+    const plain = new BullQueue('default', { connection, prefix: `{${prefix}-default}` });
+    expect((await plain.getFailed())[0]).toMatchObject({ id, failedReason: 'no way' });
+    expect(await queue.retryDead()).toBe(1);
+    await expect.poll(async () => (await queue.job(id))?.state, poll).toBe('completed');
+    await plain.close();
+    connection.disconnect();
+  });
+
+  test('many are enqueued at once, in order, and an id is enqueued once by any number of processes', {
+    timeout: 30_000,
+  }, async () => {
+    const { queue, prefix } = open();
+    const { queue: other } = open({ prefix });
+    const job = defineJob({ name: 'task', schema: z.number(), handler: () => undefined });
+    const outcomes = await queue.enqueueMany(
+      job,
+      Array.from({ length: 1200 }, (_, i) => i),
+    );
+    expect(outcomes.every(({ status }) => status === 'enqueued')).toBe(true);
+    const listed = await queue.jobs({ state: 'waiting', limit: 2000 });
+    expect(listed.map(({ payload }) => payload)).toEqual(Array.from({ length: 1200 }, (_, i) => i));
+    const same = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => (i % 2 ? queue : other).enqueue(job, i, { id: 'once' })),
+    );
+    expect(same.filter(({ status }) => status === 'enqueued')).toHaveLength(1);
+  });
+
+  test('a server that has forgotten its scripts is told them again', { timeout: 30_000 }, async () => {
+    const { queue } = open();
+    const job = defineJob({ name: 'task', schema: z.string(), handler: () => undefined });
+    await queue.enqueue(job, 'x', { id: 'a' });
+    await redis().command('SCRIPT', 'FLUSH');
+    expect(await queue.enqueue(job, 'x', { id: 'b' })).toEqual({ id: 'b', status: 'enqueued' });
+    expect(await queue.enqueue(job, 'x', { id: 'b' })).toEqual({ id: 'b', status: 'duplicate' });
+    expect((await queue.stats()).waiting).toBe(2);
+  });
+
+  test('what runs in one process is cancelled from another', { timeout: 30_000 }, async () => {
+    const { queue, prefix } = open();
+    const { queue: other } = open({ prefix });
+    let reason: unknown;
+    const job = defineJob({
+      name: 'task',
+      schema: z.string(),
+      handler: async (_, { signal }) => {
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        reason = signal.reason;
+        signal.throwIfAborted();
+      },
+    });
+    await queue.startWorker();
+    const { id } = await other.enqueue(job, 'x');
+    await expect.poll(async () => (await other.job(id))?.state, poll).toBe('active');
+    expect(await other.cancelJob(id)).toBe('signalled');
+    await expect.poll(async () => (await other.job(id))?.state, poll).toBe('completed');
+    expect(reason).toMatchObject({ code: 'E_QUEUE_CANCELLED' });
+    expect(await other.job(id)).toMatchObject({ discarded: 'cancelled', attemptsMade: 0 });
+  });
+});
+
+describeWith(
+  'redis',
+  'a Redis that evicts',
+  { maxmemory: '64mb', maxmemoryPolicy: 'allkeys-lru' },
+  (redis) => {
+    test('makes the queue degraded, with what to do', async () => {
+      const { queue } = bench({ redis: { url: redis().url } });
+      expect(await queue.health()).toMatchObject({
+        status: 'degraded',
+        message: expect.stringMatching(/allkeys-lru.*noeviction/),
+        data: { driver: 'bullmq', waiting: 0 },
+      });
+      await redis().command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
+      expect((await queue.health()).status).toBe('ok');
+    });
+  },
+);
+
+test('the variables choose the driver', () => {
+  const driver = (env: Record<string, string>, options: QueueOptions = {}): string => {
+    const queue = createQueue({ env, logger: collectingLogger([]), ...options });
+    void queue.close();
+    return queue.driver;
+  };
+  const url = 'redis://127.0.0.1:1';
+  expect(driver({})).toBe('memory');
+  expect(driver({ REDIS_URL: url })).toBe('bullmq');
+  expect(driver({ QUEUE_REDIS_URL: url, NODE_ENV: 'production' })).toBe('bullmq');
+  expect(driver({ REDIS_URL: url, QUEUE_DRIVER: 'memory' })).toBe('memory');
+  expect(driver({ QUEUE_DRIVER: 'memory' }, { redis: { url } })).toBe('bullmq');
+  expect(driver({ REDIS_URL: url }, { driver: 'memory' })).toBe('memory');
+});
+
+test.each([
+  [{ QUEUE_DRIVER: 'bullmq' }, 'QUEUE_REDIS_URL'],
+  [{ QUEUE_DRIVER: 'bulmq', REDIS_URL: 'redis://h' }, 'QUEUE_DRIVER'],
+  [{ QUEUE_REDIS_URL: 'http://user:secret@h' }, 'QUEUE_REDIS_URL'],
+  [{ REDIS_URL: 'http://user:secret@h' }, 'REDIS_URL'],
+  [{ REDIS_URL: 'redis://h', QUEUE_PREFIX: 'a{b}' }, 'QUEUE_PREFIX'],
+])('a variable that is wrong or missing is one error that names it: %o', (env, variable) => {
+  const make = () => createQueue({ env });
+  expect(make).toThrow(expect.objectContaining({ code: 'E_CONFIG' }));
+  expect(make).toThrow(variable);
+  expect(make).not.toThrow('secret');
+});
+
+test('an address that only Redis understands is refused when it is used, under the name of its variable', async () => {
+  const { queue } = bench({ env: { REDIS_URL: 'redis://:secret@h/notadb' } });
+  await expect(queue.ready()).rejects.toMatchObject({
+    code: 'E_CONFIG',
+    message: expect.stringContaining('REDIS_URL'),
+  });
+  vi.restoreAllMocks();
+});
+
+test('options that make no sense are refused', () => {
+  const redis = { url: 'redis://h' };
+  for (const options of [{ prefix: 'a:b' }, { timeout: 0 }, { driver: 'redis' as never }])
+    expect(() => createQueue({ env: {}, redis, ...options })).toThrow(
+      expect.objectContaining({ code: 'E_QUEUE_OPTION' }),
+    );
+});
