@@ -1,70 +1,37 @@
-/**
- * A small sign-up application on all eight modules.
- *
- *   npm run demo                 on embedded drivers: no server, no key
- *   npm run demo -- --port 4000  on a port of your choice
- */
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+// A small sign-up application on all eight modules. `npm run demo -- --help` says how to start it.
 import { parseArgs } from 'node:util';
-import { boot } from '@vibeonrails/infra';
-import { onShutdown, type ShutdownReport } from '@vibeonrails/infra/core';
-import { ListenError, type RunningServer, serve } from '@vibeonrails/infra/http';
-import { traceHandler } from '@vibeonrails/infra/monitoring';
-import { startWorker } from '@vibeonrails/infra/queue';
-import { createRealtimeServer } from '@vibeonrails/infra/realtime';
-import { feed } from './feed.ts';
-import { keepLogs } from './logs.ts';
-import { answer, routeOf } from './routes.ts';
-import './welcome.ts';
+import { runApplication } from './application.ts';
+import { runOnEngines } from './engines.ts';
+
+const HELP = `
+npm run demo                          one process on embedded drivers: no server, no key
+npm run demo -- --redis --s3 --uws    on engines, any of them: starts the servers, and runs the same
+                                      application in two web processes and a worker beside them
+
+  --redis      queue, cache and realtime on Redis
+  --s3         files in an S3-compatible store
+  --uws        WebSockets by uWebSockets.js
+  --port N     the first web process listens here; otherwise on the first free port from 3000 up
+`;
 
 const { values: flags } = parseArgs({
-  options: { port: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+  options: {
+    redis: { type: 'boolean', default: false },
+    s3: { type: 'boolean', default: false },
+    uws: { type: 'boolean', default: false },
+    port: { type: 'string' },
+    // Set by the demo itself for the processes it starts.
+    role: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
 });
-if (flags.help) {
-  console.log(
-    'npm run demo [-- --port NUMBER]\n\nA sign-up application on all eight modules, in one process.',
-  );
-  process.exit(0);
+const port = flags.port === undefined ? undefined : Number(flags.port);
+if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port < 65_536)) {
+  console.error('--port takes a number from 0 to 65535; 0 is any free one.');
+  process.exit(2);
 }
 
-// Everything the demo writes goes into one temporary folder.
-const folder = mkdtempSync(join(tmpdir(), 'infra-demo-'));
-process.env.STORAGE_DIR ??= join(folder, 'storage');
-process.env.EMAIL_OUTBOX ??= join(folder, 'outbox');
-
-keepLogs();
-const app = await boot({ service: 'infra-demo', signals: { onReport: sayWhatWasDrained } });
-const web = await listen(flags.port === undefined ? undefined : Number(flags.port));
-onShutdown('web server', () => web.close('3s'), { phase: 'stop' });
-await createRealtimeServer({ path: '/live', channels: [feed] }).attach(web.server);
-// The worker starts last, so that it drains first: the pages still see the last steps.
-await startWorker({ concurrency: 5 });
-
-console.log(`
-  The demo runs at       ${web.url}
-  Health and metrics at  ${app.url}/health and /metrics
-  Its files are in       ${folder}
-  Ctrl-C drains and stops it.
-`);
-
-/** On the port asked for, else on the first free one from 3000 up. */
-async function listen(asked: number | undefined): Promise<RunningServer> {
-  const handler = traceHandler(answer, { route: routeOf });
-  if (asked !== undefined) return serve(handler, { port: asked });
-  for (let port = 3000; ; port += 1) {
-    try {
-      return await serve(handler, { port });
-    } catch (error) {
-      if (!(error instanceof ListenError) || port === 3099) throw error;
-    }
-  }
-}
-
-function sayWhatWasDrained({ ms, hooks }: ShutdownReport): void {
-  const done = hooks.map(
-    ({ name, status, result }) => `  ${name}: ${result ? JSON.stringify(result) : status}`,
-  );
-  console.log(`\nDrained and stopped in ${ms} ms:\n${done.join('\n')}`);
-}
+if (flags.help) console.log(HELP);
+else if (flags.role === 'web' || flags.role === 'worker') await runApplication([flags.role], port);
+else if (flags.redis || flags.s3 || flags.uws) await runOnEngines(flags, port);
+else await runApplication(['web', 'worker'], port);

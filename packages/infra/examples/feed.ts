@@ -11,6 +11,9 @@ export interface Step {
   at: number;
 }
 
+/** Where pages connect; beside the pages themselves when nothing else is said. */
+export const live: { url?: string } = {};
+
 /** Anyone may watch; only this program publishes. */
 export const feed = channel('sign-ups', { authorize: () => true });
 

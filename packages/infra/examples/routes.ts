@@ -1,14 +1,17 @@
 // What the demo answers over HTTP: the page, the form, and what the page shows.
 import { readFile } from 'node:fs/promises';
+import { cache } from '@vibeonrails/infra/cache';
 import { isInfraError } from '@vibeonrails/infra/core';
+import { email } from '@vibeonrails/infra/email';
 import { checkHealth } from '@vibeonrails/infra/health';
 import type { FetchHandler } from '@vibeonrails/infra/http';
 import { registry } from '@vibeonrails/infra/monitoring';
-import { crons } from '@vibeonrails/infra/queue';
+import { crons, queue } from '@vibeonrails/infra/queue';
+import { realtime } from '@vibeonrails/infra/realtime';
 import { storage } from '@vibeonrails/infra/storage';
 import { clientScript } from './client-script.ts';
-import { emailTo, traceText } from './evidence.ts';
-import { linesOf } from './logs.ts';
+import { emailTo, evidenceOf } from './evidence.ts';
+import { live } from './feed.ts';
 import { countPeople, findPerson } from './people.ts';
 import { FormError, signUp } from './sign-up.ts';
 
@@ -72,14 +75,10 @@ async function postSignUp(request: Request): Promise<Response> {
 
 async function person(_: Request, id: string): Promise<Response> {
   const { avatar, traceId = '', ...rest } = await findPerson(id);
-  const log = linesOf(traceId).map(
-    ({ time, msg, trace_id }) => `${new Date(time).toISOString()} ${trace_id} ${msg}`,
-  );
   return Response.json({
     ...rest,
     avatarUrl: await storage.signedUrl(avatar, { expiresIn: '10m' }),
-    trace: traceText(traceId),
-    log: log.join('\n'),
+    ...(await evidenceOf(traceId)),
   });
 }
 
@@ -93,6 +92,7 @@ async function state(): Promise<Response> {
       .split('\n')
       .filter((line) => /_total|^(http_server|queue|email)_.*_count/.test(line))
       .join('\n'),
-    engines: 'embedded drivers: no server and no key',
+    engines: `queue: ${queue.driver}, cache: ${cache.driver}, realtime: ${realtime.driver}, storage: ${storage.driver}, e-mail: ${email.driver}`,
+    live: live.url,
   });
 }

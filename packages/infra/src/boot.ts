@@ -1,4 +1,5 @@
 import {
+  checkConfig,
   InfraError,
   installSignalHandlers,
   isInfraError,
@@ -58,11 +59,12 @@ export class BootError extends InfraError {
  *
  * Call it after the imports and before serving. A module that is imported later is picked up when it is used.
  *
- * @throws the coded error of the module that cannot start; {@link BootError} `E_BOOT` when there are several;
- *   `E_CONFIG` for its own variables, `E_LISTEN` when the port is taken.
+ * @throws `E_CONFIG` naming every wrong variable of every package; the coded error of the module that cannot start,
+ *   {@link BootError} `E_BOOT` when there are several; `E_LISTEN` when the port is taken.
  */
 export async function boot(options: BootOptions = {}): Promise<RunningApp> {
   if (options.service) process.env.SERVICE_NAME ??= options.service;
+  checkConfig();
   const values = config.read();
   const production = process.env.NODE_ENV === 'production';
   await import('@vibeonrails/infra-core/logging');

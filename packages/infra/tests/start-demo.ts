@@ -11,12 +11,17 @@ export interface Demo {
 }
 
 /** Starts the demo and waits for its URL. Who starts it kills it. */
-export async function startDemo(): Promise<Demo> {
+export async function startDemo(
+  args: readonly string[] = [],
+  extra: Record<string, string> = {},
+): Promise<Demo> {
   const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
   const entry = fileURLToPath(new URL('../examples/demo.ts', import.meta.url));
-  const flags = ['--import', tsx, '--conditions', '@vibeonrails/infra-source', entry, '--port', '0'];
+  const flags = ['--import', tsx, '--conditions', '@vibeonrails/infra-source', entry, '--port', '0', ...args];
   const { NODE_ENV: _, ...env } = process.env;
-  const child = spawn(process.execPath, flags, { env: { ...env, OPS_PORT: '0', LOG_LEVEL: 'info' } });
+  const child = spawn(process.execPath, flags, {
+    env: { ...env, OPS_PORT: '0', LOG_LEVEL: 'info', ...extra },
+  });
   let text = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (part) => {

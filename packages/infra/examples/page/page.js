@@ -69,10 +69,20 @@ function show({ step, detail, traceId, at }) {
 }
 
 async function showResult(id) {
-  const person = await (await fetch(`/people/${id}`)).json();
+  // A worker of another process tells its part a moment later.
+  for (const wait of [0, 500, 2000]) {
+    await new Promise((resolve) => setTimeout(resolve, wait));
+    if (id !== mine) return;
+    const person = await (await fetch(`/people/${id}`)).json();
+    fillResult(id, person);
+    if (person.trace.includes('queue.process')) return;
+  }
+}
+
+function fillResult(id, person) {
   $('avatar-image').src = person.avatarUrl;
   $('person').textContent = `${person.name}, ${person.email}`;
-  $('email-frame').src = `/people/${id}/email`;
+  if (!$('email-frame').src.endsWith(`/people/${id}/email`)) $('email-frame').src = `/people/${id}/email`;
   $('trace-tree').textContent = person.trace;
   $('log-lines').textContent = person.log;
   $('result').hidden = false;
