@@ -1,24 +1,144 @@
-import { type Config, defineConfig, oneOf, type Reader, text } from '@vibeonrails/infra-core';
+import {
+  type Config,
+  type ConfigValues,
+  defineConfig,
+  int,
+  oneOf,
+  type Reader,
+  type ReportProblem,
+  secret,
+  text,
+  url,
+} from '@vibeonrails/infra-core';
+import { isCollectorUrl } from './drivers/otlp.ts';
+import { parsePairs, parseStatsdUrl } from './environment.ts';
 import { SAMPLERS, type SamplerName } from './tracing/sampler.ts';
 
-/** The variables of the monitoring, as OpenTelemetry names them. */
-export const config: Config<{
+/** The variables of the monitoring, by the names OpenTelemetry and Datadog give them. */
+export type MonitoringShape = {
   readonly OTEL_TRACES_SAMPLER: Reader<SamplerName>;
   readonly OTEL_TRACES_SAMPLER_ARG: Reader<string | undefined>;
-}> = defineConfig(
+  readonly STATSD_URL: Reader<string | undefined>;
+  readonly DD_AGENT_HOST: Reader<string | undefined>;
+  readonly DD_DOGSTATSD_PORT: Reader<number | undefined>;
+  readonly DD_ENV: Reader<string | undefined>;
+  readonly DD_SERVICE: Reader<string | undefined>;
+  readonly DD_VERSION: Reader<string | undefined>;
+  readonly DD_ENTITY_ID: Reader<string | undefined>;
+  readonly OTEL_EXPORTER_OTLP_ENDPOINT: Reader<string | undefined>;
+  readonly OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: Reader<string | undefined>;
+  readonly OTEL_EXPORTER_OTLP_TRACES_HEADERS: Reader<string | undefined>;
+  readonly OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: Reader<number | undefined>;
+  readonly OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: Reader<'http/json' | undefined>;
+  readonly OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: Reader<'gzip' | 'none' | undefined>;
+  readonly OTEL_RESOURCE_ATTRIBUTES: Reader<string | undefined>;
+};
+
+/** What they hold. */
+export type MonitoringValues = ConfigValues<MonitoringShape>;
+
+/** The variables of the monitoring. */
+export const config: Config<MonitoringShape> = defineConfig<MonitoringShape>(
   {
     OTEL_TRACES_SAMPLER: oneOf(SAMPLERS, {
       default: 'parentbased_always_on',
       description: 'which traces are recorded',
     }),
     OTEL_TRACES_SAMPLER_ARG: text({ optional: true, description: 'the ratio of a traceidratio sampler' }),
+    STATSD_URL: url({
+      protocols: ['udp', 'tcp'],
+      optional: true,
+      description: 'sends metrics to StatsD: udp://host:8125?dialect=statsd&prefix=app',
+    }),
+    DD_AGENT_HOST: text({ optional: true, description: 'sends metrics to the Datadog agent there' }),
+    DD_DOGSTATSD_PORT: int({ min: 1, max: 65_535, optional: true, description: 'its port; else 8125' }),
+    DD_ENV: text({ optional: true, description: 'the tag env, for Datadog' }),
+    DD_SERVICE: text({ optional: true, description: 'the tag service, for Datadog' }),
+    DD_VERSION: text({ optional: true, description: 'the tag version, for Datadog' }),
+    DD_ENTITY_ID: text({ optional: true, description: 'the pod, by which the agent finds its tags' }),
+    OTEL_EXPORTER_OTLP_ENDPOINT: url({
+      optional: true,
+      description: 'sends traces to the collector there, under /v1/traces',
+    }),
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url({ optional: true, description: 'the whole address for traces' }),
+    OTEL_EXPORTER_OTLP_TRACES_HEADERS: secret({
+      optional: true,
+      fallback: 'OTEL_EXPORTER_OTLP_HEADERS',
+      description: 'sent with them: name=value,name=value',
+    }),
+    OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: int({
+      min: 1,
+      optional: true,
+      fallback: 'OTEL_EXPORTER_OTLP_TIMEOUT',
+      description: 'milliseconds a request may take; else 10000',
+    }),
+    OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: oneOf(['http/json'], {
+      optional: true,
+      fallback: 'OTEL_EXPORTER_OTLP_PROTOCOL',
+      description: 'the protocol',
+    }),
+    OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: oneOf(['gzip', 'none'], {
+      optional: true,
+      fallback: 'OTEL_EXPORTER_OTLP_COMPRESSION',
+      description: 'how requests are packed; else none',
+    }),
+    OTEL_RESOURCE_ATTRIBUTES: text({
+      optional: true,
+      description: 'what the spans are about: name=value,name=value',
+    }),
   },
   {
     package: '@vibeonrails/infra-monitoring',
-    check({ OTEL_TRACES_SAMPLER: sampler, OTEL_TRACES_SAMPLER_ARG: arg }, report) {
+    check(values, report) {
+      const { OTEL_TRACES_SAMPLER: sampler, OTEL_TRACES_SAMPLER_ARG: arg } = values;
       const ratio = Number(arg ?? 1);
       if (sampler.endsWith('traceidratio') && !(ratio >= 0 && ratio <= 1))
         report('OTEL_TRACES_SAMPLER_ARG', 'a number from 0 to 1');
+      checkStatsd(values, report);
+      checkOtlp(values, report);
     },
   },
 );
+
+function checkStatsd(values: MonitoringValues, report: ReportProblem): void {
+  const { STATSD_URL, DD_AGENT_HOST, DD_DOGSTATSD_PORT } = values;
+  const parsed = STATSD_URL === undefined ? undefined : parseStatsdUrl(STATSD_URL);
+  if (typeof parsed === 'string') report('STATSD_URL', parsed);
+  if (DD_AGENT_HOST !== undefined && /[\s/?#@]/.test(DD_AGENT_HOST))
+    report('DD_AGENT_HOST', 'a host name or an address alone');
+  if (DD_DOGSTATSD_PORT !== undefined && DD_AGENT_HOST === undefined && STATSD_URL === undefined)
+    report('DD_AGENT_HOST', 'the host that DD_DOGSTATSD_PORT belongs to', 'missing');
+}
+
+function checkOtlp(values: MonitoringValues, report: ReportProblem): void {
+  const endpoints = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] as const;
+  for (const name of endpoints) {
+    const value = values[name];
+    if (value !== undefined && !isCollectorUrl(value))
+      report(name, 'an address that starts with http:// or https://, without a user');
+  }
+  const isHalfSet =
+    values.OTEL_EXPORTER_OTLP_TRACES_HEADERS !== undefined ||
+    values.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL !== undefined ||
+    values.OTEL_EXPORTER_OTLP_TRACES_TIMEOUT !== undefined ||
+    values.OTEL_EXPORTER_OTLP_TRACES_COMPRESSION !== undefined;
+  if (isHalfSet && endpoints.every((name) => values[name] === undefined))
+    report(endpoints[0], 'the collector that the other OTEL_EXPORTER_OTLP_ variables are for', 'missing');
+  const headers = values.OTEL_EXPORTER_OTLP_TRACES_HEADERS;
+  if (headers !== undefined && !areHeaders(headers))
+    report('OTEL_EXPORTER_OTLP_TRACES_HEADERS', 'name=value,name=value that HTTP allows, percent-encoded');
+  const resource = values.OTEL_RESOURCE_ATTRIBUTES;
+  if (resource !== undefined && parsePairs(resource) === undefined)
+    report('OTEL_RESOURCE_ATTRIBUTES', 'name=value,name=value, percent-encoded');
+}
+
+function areHeaders(text: string): boolean {
+  const pairs = parsePairs(text);
+  if (pairs === undefined) return false;
+  try {
+    new Headers(pairs);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -56,6 +56,7 @@ export function monitoringExporterSuite(
     });
     test('passes on the metrics it took by the end of a flush', async ({ exporter, receivedMetrics }) => {
       if (!exporter.exportMetrics) return;
+      exporter.exportSample?.({ metric: 'wait_ms', labels: {} }, 7);
       exporter.exportMetrics(sampleMetrics());
       await exporter.flush();
       const received = new Set(await receivedMetrics?.());
@@ -64,6 +65,7 @@ export function monitoringExporterSuite(
     });
     test('hands over without waiting', async ({ exporter }) => {
       assert.equal(exporter.exportSpan?.(sampleSpan('now')), undefined);
+      assert.equal(exporter.exportSample?.({ metric: 'wait_ms', labels: {} }, 7), undefined);
       assert.equal(exporter.exportMetrics?.(sampleMetrics()), undefined);
     });
     test('flushes with nothing to send', async ({ exporter }) => {
@@ -72,6 +74,7 @@ export function monitoringExporterSuite(
     test('closes twice, and takes what comes after without a throw', async ({ exporter }) => {
       await exporter.close();
       exporter.exportSpan?.(sampleSpan('late'));
+      exporter.exportSample?.({ metric: 'wait_ms', labels: {} }, 7);
       exporter.exportMetrics?.(sampleMetrics());
       await exporter.flush();
     });

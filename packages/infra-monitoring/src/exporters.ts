@@ -1,7 +1,8 @@
 import { logger } from '@vibeonrails/infra-core';
-import type { MonitoringExporter } from './driver.ts';
+import type { ExporterHost, MonitoringExporter } from './driver.ts';
 import { ExporterError } from './errors.ts';
 import type { MetricSnapshot } from './metrics/snapshot.ts';
+import type { Registry } from './metrics.ts';
 import type { FinishedSpan } from './tracing/span.ts';
 
 /** The exporters of one monitoring, each fenced off from the application and from the others. */
@@ -19,13 +20,13 @@ export interface Exporters {
 
 const log = logger.child({ module: 'monitoring' });
 
-/** Makes {@link Exporters}. `onThrow` is told of each throw. */
-export function exporters(onThrow: () => void): Exporters {
+/** Makes {@link Exporters}. Each throw is counted as `exporter_threw`. */
+export function exporters(host: ExporterHost & Pick<Registry, 'onSample'>): Exporters {
   let all: readonly MonitoringExporter[] = [];
   const reported = new WeakSet<MonitoringExporter>();
 
   const failed = (exporter: MonitoringExporter, err: unknown): void => {
-    onThrow();
+    host.drop('exporter_threw');
     if (reported.has(exporter)) return;
     reported.add(exporter);
     log.warn(
@@ -45,11 +46,28 @@ export function exporters(onThrow: () => void): Exporters {
     }
   };
 
+  const sampling = (exporter: MonitoringExporter): (() => void) | undefined =>
+    exporter.exportSample &&
+    host.onSample((series, value) => {
+      try {
+        exporter.exportSample?.(series, value);
+      } catch (err) {
+        failed(exporter, err);
+      }
+    });
+
   return {
     add(exporter) {
+      try {
+        exporter.attach?.(host);
+      } catch (err) {
+        failed(exporter, err);
+      }
       all = [...all, exporter];
+      const stopSamples = sampling(exporter);
       return async () => {
         if (!all.includes(exporter)) return;
+        stopSamples?.();
         all = all.filter((other) => other !== exporter);
         await settle(exporter, 'flush');
         await settle(exporter, 'close');

@@ -20,7 +20,9 @@ export {
   withHttpSpan,
   withSpan,
 } from './default.ts';
-export type { MonitoringExporter } from './driver.ts';
+export type { ExporterHost, MonitoringExporter } from './driver.ts';
+export { type OtlpOptions, otlp } from './drivers/otlp.ts';
+export { type StatsdOptions, statsd } from './drivers/statsd.ts';
 export {
   ExporterError,
   MetricDescriptionError,
@@ -32,7 +34,7 @@ export type { HttpSpanOptions, HttpTracing } from './instrument/http.ts';
 export type { InstrumentOptions } from './instrument/instrument.ts';
 export type { MetricDescription } from './metrics/describe.ts';
 export type { DropReason } from './metrics/families.ts';
-export type { MetricType } from './metrics/family.ts';
+export type { MetricType, SampledSeries } from './metrics/family.ts';
 export type { Labels } from './metrics/labels.ts';
 export type { Metrics } from './metrics/recorder.ts';
 export type { MetricsFormat } from './metrics/render.ts';

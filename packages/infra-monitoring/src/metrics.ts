@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '@vibeonrails/infra-core';
 import { wholeNumber } from './errors.ts';
 import { type Families, families } from './metrics/families.ts';
+import type { SampledSeries } from './metrics/family.ts';
 import { canonicalLabels, type Labels } from './metrics/labels.ts';
 import { type Metrics, recorder } from './metrics/recorder.ts';
 import { type MetricsFormat, renderChunks } from './metrics/render.ts';
@@ -21,6 +22,8 @@ export interface RegistryOptions {
 export interface Registry extends Metrics {
   /** Runs `read` before each scrape and snapshot, to record what is only known by asking. The returned function ends it. */
   collect(read: () => void): () => void;
+  /** Calls `take` with each sample of a histogram as it is recorded; it must be quick. The returned function ends it. */
+  onSample(take: (series: SampledSeries, value: number) => void): () => void;
   /** Counts something the application's monitoring lost, in `monitoring_dropped_total{reason}`. */
   drop: Families['drop'];
   /** Every metric as plain data. */
@@ -45,6 +48,18 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
   const all = families({ maxSeries, maxMetrics });
   const collectors = new Set<() => void>();
 
+  const takers = new Set<NonNullable<Families['onSample']>>();
+  /** Nobody costs nothing, and one taker, the usual number, one call. */
+  const tellTakers = (): void => {
+    const [first, ...others] = takers;
+    all.onSample =
+      others.length === 0
+        ? first
+        : (series, value) => {
+            for (const take of takers) take(series, value);
+          };
+  };
+
   const collectAll = (): void => {
     for (const read of collectors) {
       try {
@@ -62,6 +77,14 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
   return {
     ...recorder(all, timerOn(clock)),
     drop: all.drop,
+    onSample(take) {
+      takers.add(take);
+      tellTakers();
+      return () => {
+        takers.delete(take);
+        tellTakers();
+      };
+    },
     collect(read) {
       collectors.add(read);
       return () => {

@@ -11,6 +11,7 @@ import {
 import { config } from './config.ts';
 import type { MonitoringExporter } from './driver.ts';
 import { memoryExporter } from './drivers/memory.ts';
+import { exportersFrom } from './environment.ts';
 import { exporters } from './exporters.ts';
 import { type MetricsHandlerOptions, metricsHandlerFor } from './handler.ts';
 import { type HttpTracing, httpTracing } from './instrument/http.ts';
@@ -38,7 +39,7 @@ export interface MonitoringOptions {
   maxSeries?: number;
   /** Metrics it may hold. @default 2000 */
   maxMetrics?: number;
-  /** Where spans and metrics go besides this process. @default none */
+  /** Where spans and metrics go besides this process. @default STATSD_URL or DD_AGENT_HOST, and OTEL_EXPORTER_OTLP_ENDPOINT, where they are set */
   exporters?: readonly MonitoringExporter[];
   /** How often exporters get the metrics. @default '10s' */
   pushInterval?: Duration;
@@ -87,12 +88,12 @@ export function createMonitoring(options: MonitoringOptions = {}): Monitoring {
   const { clock = systemClock, keepSpans = 1000 } = options;
   const timer = timerOn(clock);
   const registry = createRegistry(options);
-  const sampling = chooseSampler(options);
+  const chosen = choose(options);
   const memory = memoryExporter(keepSpans);
-  const sinks = exporters(() => registry.drop('exporter_threw'));
+  const sinks = exporters({ clock, drop: registry.drop, onSample: registry.onSample });
   const tracer = createTracer({
     ...options,
-    sampler: sampling.sampler,
+    sampler: chosen.sampler,
     onEnd: sinks.exportSpan,
     onLost: registry.drop,
   });
@@ -108,7 +109,7 @@ export function createMonitoring(options: MonitoringOptions = {}): Monitoring {
     return sinks.add(exporter);
   };
   addExporter(memory);
-  for (const exporter of options.exporters ?? []) addExporter(exporter);
+  for (const exporter of chosen.exporters) addExporter(exporter);
 
   const flush = async (): Promise<void> => {
     sinks.exportMetrics(registry.snapshot);
@@ -147,7 +148,7 @@ export function createMonitoring(options: MonitoringOptions = {}): Monitoring {
     recentSpans: memory.spans,
     traceTree: (traceId) => treeOf(memory.spans(), traceId),
     async ready() {
-      if (sampling.problem) throw sampling.problem;
+      if (chosen.problem) throw chosen.problem;
       await sinks.ready();
     },
     flush,
@@ -181,15 +182,27 @@ const tracingOf = ({ startSpan, setSpanAttributes, endSpan, withSpan, activeSpan
   activeSpan,
 });
 
-/** The sampler, and what is wrong with the variables that should have chosen it. */
-function chooseSampler({ sampler, env }: MonitoringOptions): { sampler: Sampler; problem?: unknown } {
-  if (sampler !== undefined) return { sampler: samplerOf(sampler) };
+/** What the options say, and the environment where they say nothing; and what is wrong with its variables. */
+interface Chosen {
+  readonly sampler: Sampler;
+  readonly exporters: readonly MonitoringExporter[];
+  readonly problem?: unknown;
+}
+
+function choose({ sampler, exporters, env }: MonitoringOptions): Chosen {
+  const given = sampler === undefined ? undefined : samplerOf(sampler);
+  if (given && exporters) return { sampler: given, exporters };
   try {
-    const { OTEL_TRACES_SAMPLER: name, OTEL_TRACES_SAMPLER_ARG: ratio } = config.read(env);
-    return { sampler: name.endsWith('traceidratio') ? samplerOf(name, Number(ratio ?? 1)) : samplerOf(name) };
+    const values = config.read(env);
+    const { OTEL_TRACES_SAMPLER: name, OTEL_TRACES_SAMPLER_ARG: ratio } = values;
+    const named = name.endsWith('traceidratio') ? samplerOf(name, Number(ratio ?? 1)) : samplerOf(name);
+    return { sampler: given ?? named, exporters: exporters ?? exportersFrom(values, env) };
   } catch (problem) {
-    log.warn({ err: problem }, 'the tracing variables are not valid; every trace is recorded');
-    return { sampler: samplerOf('parentbased_always_on'), problem };
+    log.warn(
+      { err: problem },
+      'the monitoring variables are not valid; metrics and every trace are recorded in process',
+    );
+    return { sampler: given ?? samplerOf('parentbased_always_on'), exporters: exporters ?? [], problem };
   }
 }
 

@@ -68,7 +68,24 @@ describe('the default monitoring', () => {
   });
   test('describes its variables and its module', () => {
     const own = describeConfig().filter((variable) => variable.package === '@vibeonrails/infra-monitoring');
-    expect(own.map(({ variable }) => variable)).toEqual(['OTEL_TRACES_SAMPLER', 'OTEL_TRACES_SAMPLER_ARG']);
+    expect(own.map(({ variable }) => variable)).toEqual([
+      'DD_AGENT_HOST',
+      'DD_DOGSTATSD_PORT',
+      'DD_ENTITY_ID',
+      'DD_ENV',
+      'DD_SERVICE',
+      'DD_VERSION',
+      'OTEL_EXPORTER_OTLP_ENDPOINT',
+      'OTEL_EXPORTER_OTLP_TRACES_COMPRESSION',
+      'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+      'OTEL_EXPORTER_OTLP_TRACES_HEADERS',
+      'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL',
+      'OTEL_EXPORTER_OTLP_TRACES_TIMEOUT',
+      'OTEL_RESOURCE_ATTRIBUTES',
+      'OTEL_TRACES_SAMPLER',
+      'OTEL_TRACES_SAMPLER_ARG',
+      'STATSD_URL',
+    ]);
     expect(modulesInUse()).toContainEqual(expect.objectContaining({ module: 'monitoring', contract: 1 }));
   });
   test('records apart when another copy made a default this one does not know', async () => {

@@ -201,12 +201,12 @@ test('an operation left out is not recorded', async () => {
 });
 
 test('a payload that throws when read leaves work and context alone', async () => {
-  const payload = {
-    ...job,
-    get job(): string {
+  const unreadable = {
+    toString(): string {
       throw new Error('no');
     },
   };
+  const payload = { ...job, job: unreadable as unknown as string };
   const seen = await runWithContext({ requestId: 'r1' }, () =>
     enqueue.trace(async () => currentContext(), payload),
   );

@@ -1,6 +1,6 @@
 import { logger } from '@vibeonrails/infra-core';
 import { inferBuckets, unitOf } from './buckets.ts';
-import { Family, type MetricType } from './family.ts';
+import { Family, type MetricType, type SampledSeries, type Series } from './family.ts';
 import { type CleanReason, cleanMetricName } from './labels.ts';
 
 /** Why a sample or span was dropped. */
@@ -15,7 +15,12 @@ export type DropReason =
   | 'collector_threw'
   | 'span_evicted'
   | 'span_abandoned'
-  | 'exporter_threw';
+  | 'exporter_threw'
+  | 'statsd_unsent'
+  | 'statsd_oversize'
+  | 'otlp_queue_full'
+  | 'otlp_unsent'
+  | 'otlp_rejected';
 
 /** How {@link families} is made. */
 export interface FamiliesOptions {
@@ -27,8 +32,10 @@ export interface FamiliesOptions {
 export interface Families {
   /** The family a sample of this name belongs to, made when new; `undefined` when it has none, which is counted. */
   of(name: unknown, type: MetricType): Family | undefined;
-  /** Counts a sample that was dropped. */
-  drop(reason: DropReason): void;
+  /** Counts samples or spans that were dropped. @default count 1 */
+  drop(reason: DropReason, count?: number): void;
+  /** Takes each sample of a histogram, where somebody wants them. */
+  onSample: ((series: SampledSeries, value: number) => void) | undefined;
   /** Counts a sample of another type than its metric, and says so once a metric. */
   conflict(name: unknown, wanted: string, owner: Family): void;
   /** Every family, in the order they were made. */
@@ -69,8 +76,15 @@ export function families({ maxSeries, maxMetrics }: FamiliesOptions): Families {
     for (const name of takenBy(type, base)) owners.set(name, family);
     return family;
   };
-  const count = (family: Family, reason: DropReason | CleanReason): void => {
-    family.find({ reason }).value += 1;
+  /** Kept at hand, because a flood of what is dropped must cost little. */
+  const tallies = new Map<DropReason | CleanReason, Series>();
+  const count = (family: Family, reason: DropReason | CleanReason, by = 1): void => {
+    let tally = tallies.get(reason);
+    if (tally === undefined) {
+      tally = family.find({ reason });
+      tallies.set(reason, tally);
+    }
+    tally.value += by;
   };
   const cleaned = add('monitoring_cleaned', 'counter');
   cleaned.help = 'Parts of metric samples that were changed or left out because no format accepts them.';
@@ -121,7 +135,8 @@ export function families({ maxSeries, maxMetrics }: FamiliesOptions): Families {
 
   return {
     of: (name, type) => byGiven.get(name as string) ?? resolve(name, type),
-    drop: (reason) => count(dropped, reason),
+    drop: (reason, by) => count(dropped, reason, by),
+    onSample: undefined,
     conflict,
     all: () => made,
   };

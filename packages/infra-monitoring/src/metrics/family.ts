@@ -4,11 +4,17 @@ import { canonicalLabels } from './labels.ts';
 /** The kinds of metric: a sum that only grows, a value, a distribution. */
 export type MetricType = 'counter' | 'gauge' | 'histogram';
 
+/** A series that samples belong to. */
+export interface SampledSeries {
+  /** The name of its metric. */
+  readonly metric: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
 /** One label set of a metric, and what was recorded under it. */
-export interface Series {
+export interface Series extends SampledSeries {
   /** The label set as it is printed. */
   readonly text: string;
-  readonly labels: Readonly<Record<string, string>>;
   /** A counter's or gauge's value; a histogram's sum. */
   value: number;
   /** A histogram's samples. */
@@ -100,7 +106,7 @@ export class Family {
   #add({ text, labels: given }: CanonicalLabels): Series {
     const buckets = this.type === 'histogram' ? new Array<number>(this.bounds.length + 1).fill(0) : [];
     const labels = Object.freeze(Object.fromEntries(given.map(({ name, value }) => [name, value])));
-    const series = { text, labels, value: 0, count: 0, buckets };
+    const series = { metric: this.name, text, labels, value: 0, count: 0, buckets };
     this.series.set(text, series);
     return series;
   }

@@ -75,8 +75,13 @@ export function recorder(all: Families, timer: Timer): Metrics {
       try {
         const family = all.of(name, 'histogram');
         if (family === undefined || !usable(value)) return;
-        if (family.type === 'histogram') record(family.bounds, family.find(labels), value);
-        else all.conflict(name, 'histogram', family);
+        if (family.type !== 'histogram') {
+          all.conflict(name, 'histogram', family);
+          return;
+        }
+        const series = family.find(labels);
+        record(family.bounds, series, value);
+        if (all.onSample !== undefined) all.onSample(series, value);
       } catch {
         all.drop('threw');
       }

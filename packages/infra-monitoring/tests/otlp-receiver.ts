@@ -1,0 +1,191 @@
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { gunzipSync } from 'node:zlib';
+
+export interface ReceivedSpan {
+  traceId: string;
+  spanId: string;
+  parentSpanId?: string;
+  traceState?: string;
+  name: string;
+  kind: number;
+  startTimeUnixNano: string;
+  endTimeUnixNano: string;
+  attributes: Record<string, unknown>;
+  links: { traceId: string; spanId: string }[];
+  status: { code: number; message?: string };
+}
+
+export interface OtlpReceiver {
+  readonly url: string;
+  readonly requests: { path: string; headers: IncomingHttpHeaders; at: number; spans: ReceivedSpan[] }[];
+  readonly resources: Record<string, unknown>[];
+  readonly problems: string[];
+  /** What it answers; 200 and `{}` unless told otherwise. */
+  answer: (response: ServerResponse, request: number) => void;
+  spans(): ReceivedSpan[];
+  close(): Promise<void>;
+}
+
+const accept = (response: ServerResponse): void => {
+  response.setHeader('content-type', 'application/json');
+  response.end('{}');
+};
+
+/** A collector that takes nothing it does not know: every field is checked for its form, and any other refused. */
+export async function otlpReceiver(port = 0): Promise<OtlpReceiver> {
+  const requests: OtlpReceiver['requests'] = [];
+  const problems: string[] = [];
+  const resources: Record<string, unknown>[] = [];
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const raw = Buffer.concat(chunks);
+    let spans: ReceivedSpan[] = [];
+    try {
+      must(request.method === 'POST', 'method');
+      must(request.headers['content-type'] === 'application/json', 'content-type');
+      const body = request.headers['content-encoding'] === 'gzip' ? gunzipSync(raw) : raw;
+      spans = spansIn(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body)), resources);
+    } catch (error) {
+      problems.push(String(error));
+    }
+    requests.push({ path: request.url ?? '', headers: request.headers, at: performance.now(), spans });
+    result.answer(response, requests.length);
+  });
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  const result: OtlpReceiver = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests,
+    resources,
+    problems,
+    answer: accept,
+    spans: () => requests.flatMap(({ spans }) => spans),
+    async close() {
+      server.closeAllConnections();
+      if (!server.listening) return;
+      server.close();
+      await once(server, 'close');
+    },
+  };
+  return result;
+}
+
+function must(holds: boolean, what: string): void {
+  if (!holds) throw new Error(`not OTLP: ${what}`);
+}
+
+type Json = Record<string, unknown>;
+
+/** Fails for a field that is missing, of another form, or not among `fields`. */
+function fields(value: unknown, required: Record<string, Check>, optional: Record<string, Check> = {}): Json {
+  must(
+    typeof value === 'object' && value !== null && !Array.isArray(value),
+    `no object ${JSON.stringify(value)}`,
+  );
+  const object = value as Json;
+  for (const [name, check] of Object.entries(required))
+    must(check(object[name]), `${name} ${JSON.stringify(object[name])}`);
+  for (const name of Object.keys(object)) {
+    const check = required[name] ?? optional[name];
+    must(check !== undefined, `unknown field ${name}`);
+    must(check?.(object[name]) === true, `${name} ${JSON.stringify(object[name])}`);
+  }
+  return object;
+}
+
+type Check = (value: unknown) => boolean;
+const text: Check = (value) => typeof value === 'string' && !/\p{Surrogate}/u.test(value);
+const list: Check = Array.isArray;
+const object: Check = (value) => typeof value === 'object' && value !== null;
+const between =
+  (from: number, to: number): Check =>
+  (value) =>
+    Number.isInteger(value) && (value as number) >= from && (value as number) <= to;
+const id =
+  (digits: number): Check =>
+  (value) =>
+    typeof value === 'string' && new RegExp(`^(?!0+$)[0-9a-f]{${digits}}$`).test(value);
+const uint64: Check = (value) => typeof value === 'string' && /^\d{1,20}$/.test(value);
+
+function spansIn(body: unknown, resources: Json[]): ReceivedSpan[] {
+  const { resourceSpans } = fields(body, { resourceSpans: list }) as { resourceSpans: unknown[] };
+  return resourceSpans.flatMap((one) => {
+    const { resource, scopeSpans } = fields(one, { resource: object, scopeSpans: list });
+    resources.push(attributes((fields(resource, { attributes: list }) as Json).attributes));
+    return (scopeSpans as unknown[]).flatMap((scoped) => {
+      const { scope, spans } = fields(scoped, { scope: object, spans: list });
+      fields(scope, { name: text, version: text });
+      must((spans as unknown[]).length > 0, 'an empty request');
+      return (spans as unknown[]).map(spanOf);
+    });
+  });
+}
+
+function spanOf(value: unknown): ReceivedSpan {
+  const span = fields(
+    value,
+    {
+      traceId: id(32),
+      spanId: id(16),
+      name: text,
+      flags: between(0, 0x3ff),
+      kind: between(1, 5),
+      startTimeUnixNano: uint64,
+      endTimeUnixNano: uint64,
+      attributes: list,
+      events: list,
+      links: list,
+      status: object,
+    },
+    { parentSpanId: id(16), traceState: text },
+  );
+  must(
+    BigInt(span.endTimeUnixNano as string) >= BigInt(span.startTimeUnixNano as string),
+    'ends before it starts',
+  );
+  for (const link of span.links as unknown[]) {
+    const { attributes: own } = fields(
+      link,
+      { traceId: id(32), spanId: id(16), attributes: list, flags: between(0, 0x3ff) },
+      { traceState: text },
+    );
+    attributes(own);
+  }
+  fields(span.status, { code: between(0, 2) }, { message: text });
+  return { ...(span as unknown as ReceivedSpan), attributes: attributes(span.attributes) };
+}
+
+function attributes(value: unknown): Json {
+  const pairs = (value as unknown[]).map((pair) => {
+    const { key, value: given } = fields(pair, { key: text, value: object });
+    return [key as string, anyValue(given)] as const;
+  });
+  must(new Set(pairs.map(([key]) => key)).size === pairs.length, 'an attribute twice');
+  return Object.fromEntries(pairs);
+}
+
+function anyValue(value: unknown): unknown {
+  const [[kind, content] = [], ...more] = Object.entries(value as Json);
+  must(more.length === 0, 'a value of two kinds');
+  switch (kind) {
+    case 'stringValue':
+      must(text(content), kind);
+      return content;
+    case 'boolValue':
+      must(typeof content === 'boolean', kind);
+      return content;
+    case 'intValue':
+      must(typeof content === 'string' && /^-?\d{1,19}$/.test(content), kind);
+      return Number(content);
+    case 'doubleValue':
+      must(typeof content === 'number' || /^(NaN|-?Infinity)$/.test(String(content)), kind);
+      return Number(content);
+    case 'arrayValue':
+      return (fields(content, { values: list }).values as unknown[]).map(anyValue);
+    default:
+      throw new Error(`not OTLP: a value of kind ${kind}`);
+  }
+}
