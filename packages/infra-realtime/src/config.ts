@@ -4,7 +4,7 @@ import { type Config, defineConfig, int, list, oneOf, type Reader } from '@vibeo
 export type RealtimeDriverName = 'memory' | 'redis';
 
 /** The WebSocket engines a server can run on; `auto` takes the fastest that is installed. */
-export type RealtimeEngineName = 'auto' | 'ws';
+export type RealtimeEngineName = 'auto' | 'uws' | 'ws';
 
 /** What a Redis address begins with. The rest is read by infra-redis, which is loaded with the driver. */
 const SCHEME = /^rediss?(\+sentinel|\+cluster)?:\/\//i;
@@ -45,7 +45,7 @@ export const config: Config<{
       description: 'what carries messages between processes',
     }),
     REALTIME_REDIS_URL: redisUrl,
-    REALTIME_ENGINE: oneOf(['auto', 'ws'], { default: 'auto', description: 'the WebSocket engine' }),
+    REALTIME_ENGINE: oneOf(['auto', 'uws', 'ws'], { default: 'auto', description: 'the WebSocket engine' }),
     REALTIME_PORT: int({
       default: 0,
       min: 0,

@@ -76,7 +76,8 @@ export class Connection implements SocketEvents, RealtimeClient {
   }
 
   send(text: string): void {
-    this.#socket.send(text);
+    if (this.#socket.send(text) === 'dropped' && this.#socket.bufferedAmount > this.maxBufferedAmount)
+      this.#end(CLOSE_CODES.slow, 'reads too slowly');
   }
 
   bufferedAmount(): number {

@@ -14,7 +14,7 @@ export interface UpgradeRequest {
   readonly signal: AbortSignal;
 }
 
-/** What became of a frame that was sent: handed on, kept in this process for now, or not sent because the socket is closed. */
+/** What became of a frame that was sent: handed on, kept in this process for now, or not sent because the socket is closed or more than `maxBackpressure` waits. */
 export type SendOutcome = 'sent' | 'buffered' | 'dropped';
 
 /** One open WebSocket. After it closed every call is harmless, and nothing here ever throws. */
@@ -23,7 +23,7 @@ export interface EngineSocket {
   send(text: string): SendOutcome;
   /** Bytes sent that are still in this process; 0 once closed. */
   readonly bufferedAmount: number;
-  /** Starts the closing handshake; the engine cuts the socket when the other end does not answer within seconds. */
+  /** Closes it once what waits has gone out; the engine cuts the socket when that, or the other end's answer, takes longer than seconds. */
   close(code: number, reason: string): void;
   /** Cuts the socket. */
   terminate(): void;
@@ -52,8 +52,10 @@ export type UpgradeDecision =
 export interface EngineOptions {
   /** Upgrades on other paths are answered with 404, or left to whoever else serves the port. */
   readonly path: string;
-  /** The largest message in bytes; a larger one closes its socket with 1009. */
+  /** The largest message in bytes; a larger one ends its socket: with 1009, or cut. */
   readonly maxPayload: number;
+  /** Bytes that may wait for a peer that reads slowly; an engine with a limit of its own drops frames beyond. @default no limit */
+  readonly maxBackpressure?: number;
   /** Decides on an upgrade. A rejection is answered with 500. */
   upgrade(request: UpgradeRequest): Promise<UpgradeDecision>;
 }

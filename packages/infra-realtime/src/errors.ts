@@ -111,12 +111,13 @@ export class RealtimeOriginsError extends InfraError {
   }
 }
 
-/** The engine's library could not be loaded. */
+/** The engine's library is not installed, or does not run on this machine. */
 export class RealtimeEngineError extends InfraError {
-  constructor(engine: string, library: string, cause: unknown) {
-    super(`The realtime engine "${engine}" cannot load ${library}.`, {
+  constructor(engine: string, library: string, cause: unknown, help = `Install it: pnpm add ${library}`) {
+    const why = cause === undefined ? 'is not installed' : 'cannot be loaded';
+    super(`The realtime engine "${engine}" needs ${library}, which ${why}.`, {
       code: 'E_REALTIME_ENGINE',
-      help: `Install it: pnpm add ${library}`,
+      help,
       cause,
     });
   }

@@ -41,6 +41,15 @@ export type {
   UpgradeDecision,
   UpgradeRequest,
 } from './engine.ts';
+export type {
+  UwsApp,
+  UwsBehavior,
+  UwsLibrary,
+  UwsRequest,
+  UwsResponse,
+  UwsText,
+  UwsWebSocket,
+} from './engines/uws-library.ts';
 export {
   RealtimeBrokerError,
   RealtimeChannelNameError,

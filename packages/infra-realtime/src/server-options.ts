@@ -3,6 +3,9 @@ import type { Authenticate } from './admission.ts';
 import { config, type RealtimeEngineName } from './config.ts';
 import type { AnyChannel } from './define-channel.ts';
 import type { EngineFactory } from './engine.ts';
+import { autoEngine } from './engines/auto.ts';
+import { uwsEngine } from './engines/uws.ts';
+import type { UwsLibrary } from './engines/uws-library.ts';
 import { wsEngine } from './engines/ws.ts';
 import { RealtimeOptionError } from './errors.ts';
 import type { Realtime } from './realtime.ts';
@@ -41,6 +44,8 @@ export interface RealtimeServerOptions {
   path?: string;
   /** An engine by name, or one of your own. @default REALTIME_ENGINE, else 'auto' */
   engine?: RealtimeEngineName | EngineFactory;
+  /** The module of uWebSockets.js, for the engines `uws` and `auto`. @default the installed `uWebSockets.js`, else `@uwsjs/core` */
+  uws?: UwsLibrary;
   /** The channels that clients may subscribe to; the first that matches a name counts. @default none */
   channels?: readonly AnyChannel[];
   /** Says who a connection belongs to; null closes it with 4001. @default everyone is let in, as nobody in particular */
@@ -93,13 +98,15 @@ export function readPath(path = '/realtime'): string {
 }
 
 /** The engine to use: option › REALTIME_ENGINE › the fastest there is. */
-export function chooseEngine(option: RealtimeServerOptions['engine'], env: Env | undefined): EngineFactory {
-  if (typeof option === 'function') return option;
-  const name: string = option ?? config.read(env).REALTIME_ENGINE;
-  if (name === 'auto' || name === 'ws') return wsEngine;
+export function chooseEngine({ engine, uws, env }: RealtimeServerOptions): EngineFactory {
+  if (typeof engine === 'function') return engine;
+  const name: string = engine ?? config.read(env).REALTIME_ENGINE;
+  if (name === 'auto') return autoEngine(uws);
+  if (name === 'uws') return uwsEngine(uws);
+  if (name === 'ws') return wsEngine;
   throw new RealtimeOptionError(
     'engine',
     `is ${JSON.stringify(name)}`,
-    "Use 'auto', 'ws' or an engine of your own.",
+    "Use 'auto', 'uws', 'ws' or an engine of your own.",
   );
 }

@@ -38,7 +38,7 @@ export interface RealtimeServerStats {
 
 /** A WebSocket server whose clients join a hub. */
 export interface RealtimeServer {
-  /** Its engine's name, such as `ws`. */
+  /** Its engine's name, `ws` or `uws`; `auto` as long as that is not decided. */
   readonly engine: string;
   /** Where clients connect, such as `ws://127.0.0.1:3001/realtime`, once it listens on a port of its own. */
   readonly url: string | undefined;
@@ -175,7 +175,12 @@ export function createRealtimeServer(options: RealtimeServerOptions = {}): Realt
   };
   stopHeartbeat = clock.after(heartbeat, beat);
 
-  const engine = chooseEngine(options.engine, env)({ path, maxPayload: limits.payload, upgrade });
+  const engine = chooseEngine(options)({
+    path,
+    maxPayload: limits.payload,
+    maxBackpressure: limits.backpressure,
+    upgrade,
+  });
   const forgetHooks = [
     onShutdown('realtime server: drain', ({ signal }) => drain({ signal }), { phase: 'drain' }),
     onShutdown('realtime server', () => close(), { phase: 'stop' }),
@@ -214,7 +219,9 @@ export function createRealtimeServer(options: RealtimeServerOptions = {}): Realt
   };
 
   return {
-    engine: engine.name,
+    get engine() {
+      return engine.name;
+    },
     get url() {
       return url;
     },

@@ -1,21 +1,58 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { onTestFinished, vi } from 'vitest';
+import { describeWith } from '@vibeonrails/services/vitest';
+import { afterAll, beforeAll, describe, onTestFinished, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { memoryDriver } from '../src/drivers/memory.ts';
 import {
   createRealtime,
   createRealtimeServer,
   type Realtime,
+  type RealtimeOptions,
   type RealtimeServer,
   type RealtimeServerOptions,
 } from '../src/index.ts';
+import { noUws } from './uws.ts';
+
+/** What `serve()` makes servers of. */
+let setting: { engine: 'ws' | 'uws'; broker: () => RealtimeOptions } = {
+  engine: 'ws',
+  broker: () => ({ driver: memoryDriver() }),
+};
+
+/** Registers a suite whose servers run on both engines, each with both brokers. */
+export function onEverything(suite: () => void): void {
+  for (const engine of ['ws', 'uws'] as const) {
+    const missing = engine === 'uws' ? noUws : '';
+    const using = (broker: () => RealtimeOptions): void => {
+      const former = setting;
+      beforeAll(() => {
+        setting = { engine, broker };
+      });
+      afterAll(() => {
+        setting = former;
+      });
+      suite();
+    };
+    describe.skipIf(missing)(`${engine} with memory${missing}`, () =>
+      using(() => ({ driver: memoryDriver() })),
+    );
+    if (!missing)
+      describeWith('redis', `${engine} with redis`, (server) =>
+        using(() => ({ redis: { url: server().url, namespace: `test-${randomUUID()}`, ...patient } })),
+      );
+  }
+}
+
+/** The contract is about what is done, not how fast: a loaded machine may take its time. */
+export const patient = { timeout: '20s', connectTimeout: '20s' } as const;
 
 /** A server on a free port with a hub of its own; both end with the test. */
 export async function serve(
   options: RealtimeServerOptions = {},
 ): Promise<{ hub: Realtime; server: RealtimeServer; url: string; port: number }> {
-  const hub = createRealtime({ driver: memoryDriver(), env: {} });
-  const server = createRealtimeServer({ realtime: hub, env: {}, ...options });
+  const hub = createRealtime({ ...setting.broker(), env: {} });
+  const server = createRealtimeServer({ realtime: hub, env: {}, engine: setting.engine, ...options });
   onTestFinished(async () => {
     await server.close();
     await hub.close();

@@ -3,11 +3,9 @@ import { describeWith } from '@vibeonrails/services/vitest';
 import { afterEach, describe, it } from 'vitest';
 import { makeDriver } from '../src/options.ts';
 import { realtimeDriverSuite } from '../src/testing.ts';
+import { patient } from './peers.ts';
 
 afterEach(resetInfra);
-
-/** The contract is about what is done, not how fast: a loaded machine may take its time. */
-const patient = { timeout: '20s', connectTimeout: '20s' } as const;
 
 describeWith('redis', 'on one server', { own: true }, (server) => {
   realtimeDriverSuite({ describe, it }, 'redis', {
