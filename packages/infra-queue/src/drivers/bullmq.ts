@@ -4,6 +4,7 @@ import { JobCancelledError } from '../errors.ts';
 import { addJobs } from './bullmq/adding.ts';
 import { type BullmqConsumer, consumeQueue } from './bullmq/consumer.ts';
 import { discardDead, retryDead } from './bullmq/dead.ts';
+import { quietly } from './bullmq/patience.ts';
 import { findJob, listJobs, queueCounts } from './bullmq/reading.ts';
 import { CANCEL } from './bullmq/scripts.ts';
 import { openStore, type Store, type StoreOptions } from './bullmq/store.ts';
@@ -41,9 +42,7 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
     add: (jobs) => addJobs(store, jobs),
     consume(queue: string, concurrency: number, process: Process): Consumer {
       const consumer = consumeQueue({ store, keep, log }, queue, concurrency, process);
-      const ticker = startTicker(store, queue, (err) =>
-        log.warn({ err, queue }, 'the schedules could not be looked at and are tried again'),
-      );
+      const ticker = startTicker(store, queue, quietly(log, queue));
       consumers.set(consumer, { queue, ticker });
       return {
         stop() {

@@ -1,7 +1,8 @@
-import { type Logger, messageOf } from '@vibeonrails/infra-core';
+import type { Logger } from '@vibeonrails/infra-core';
 import type { Job, Worker } from 'bullmq';
 import type { Consumer, KeepPolicy, Outcome, Process } from '../../driver.ts';
 import { JobCancelledError, JobLostError } from '../../errors.ts';
+import { quietly, within } from './patience.ts';
 import { driverJob } from './records.ts';
 import { RetryError, type Settling, settle } from './settle.ts';
 import type { Bullmq, Store } from './store.ts';
@@ -35,7 +36,6 @@ const SWEEP_EVERY = 60_000;
 const START_RETRY = 1000;
 /** How long closing waits for a server that is away: an outcome that it never hears of means another run. */
 const CLOSE_TIME = 5000;
-const QUIET_FOR = 30_000;
 
 /** Serves a queue, from the moment its connection is there. */
 export function consumeQueue(
@@ -50,6 +50,17 @@ export function consumeQueue(
   let stopped = false;
   let worker: Worker | undefined;
   let closing: Promise<void> | undefined;
+  let emptied = (): void => undefined;
+  let halt = (): void => undefined;
+  const halted = new Promise<void>((resolve) => {
+    halt = resolve;
+  });
+  /** Resolves when no handler runs. */
+  const settled = (): Promise<void> =>
+    new Promise((resolve) => {
+      emptied = resolve;
+      if (running.size === 0) resolve();
+    });
 
   const handle = async (bullmq: Bullmq, job: Job, token: string | undefined): Promise<unknown> => {
     const entry: Running = { job, controller: new AbortController(), lost: false };
@@ -65,6 +76,7 @@ export function consumeQueue(
       return await settle(settling, outcome);
     } finally {
       running.delete(id);
+      if (running.size === 0) emptied();
     }
   };
   const start = async (): Promise<Worker> => {
@@ -100,9 +112,11 @@ export function consumeQueue(
     while (!stopped && !worker)
       try {
         worker = await start();
+        // Stopped meanwhile: nobody else ends it.
+        if (stopped) await worker.close();
       } catch (thrown) {
         quiet(thrown);
-        if (!stopped) await sleep(START_RETRY);
+        if (!stopped) await within(halted, START_RETRY);
       }
   })();
   const poll = setInterval(() => void pollCancelled(store, queue, running).catch(quiet), CANCEL_POLL);
@@ -112,7 +126,8 @@ export function consumeQueue(
 
   const stop = async (): Promise<void> => {
     stopped = true;
-    await Promise.race([starting, sleep(CLOSE_TIME)]);
+    halt();
+    await within(starting, CLOSE_TIME);
     closing ??= worker?.close().catch(quiet);
   };
   let closed: Promise<void> | undefined;
@@ -122,21 +137,16 @@ export function consumeQueue(
     close() {
       closed ??= (async () => {
         await stop();
-        while (running.size > 0) await Promise.race([closing, sleep(50)]);
+        // The handlers take their time, and who asked them to end decides how long.
+        await settled();
         clearInterval(poll);
         clearInterval(sweep);
-        const late = await Promise.race([closing?.then(() => false), sleep(CLOSE_TIME).then(() => true)]);
-        if (late && worker) forceClosed(worker);
+        if ((await within(closing, CLOSE_TIME)) === 'late' && worker) forceClosed(worker);
       })();
       return closed;
     },
   };
 }
-
-const sleep = (ms: number): Promise<void> =>
-  new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 
 const retention = ({ count, age }: KeepPolicy['dead']): { count: number; age: number } => ({
   count,
@@ -184,17 +194,4 @@ function forceClosed(worker: Worker): void {
     .getBackend()
     .disconnectBlocking(false)
     .catch(() => undefined);
-}
-
-/** Logs a worker's failures, each once in a while: a connection that is down repeats itself, and is logged elsewhere. */
-function quietly(log: Logger, queue: string): (thrown: unknown) => void {
-  const told = new Map<string, number>();
-  return (thrown) => {
-    const message = messageOf(thrown);
-    const now = Date.now();
-    if ((told.get(message) ?? 0) > now - QUIET_FOR) return;
-    if (told.size > 100) told.clear();
-    told.set(message, now);
-    log.warn({ err: thrown, queue }, 'a worker has trouble with its queue and goes on');
-  };
 }

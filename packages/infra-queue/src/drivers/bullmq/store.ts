@@ -76,14 +76,17 @@ export function openStore(options: StoreOptions): Store {
     });
     return opening;
   };
-  const check = async (): Promise<void> => {
-    const { producer } = await open();
-    await producer.ready();
-    checked ??= producer.run(checkVersion);
+  /** Connects and looks at the server, once; after a failure, again. */
+  const check = (): Promise<void> => {
+    checked ??= (async () => {
+      const { producer } = await open();
+      await producer.ready();
+      await producer.run(checkVersion);
+    })();
     checked.catch(() => {
       checked = undefined;
     });
-    await checked;
+    return checked;
   };
   const queueOf = (bullmq: Bullmq, client: RedisClient, name: string): Queue => {
     // The connection makes another client when the first cannot be used any more.
@@ -130,6 +133,7 @@ export function openStore(options: StoreOptions): Store {
       }
     },
     async forWorkers() {
+      if (closed) throw new QueueClosedError();
       const { bullmq } = await open();
       const { connectRedis } = await import('@vibeonrails/infra-redis');
       workers ??= workerSource(options.redis, connectRedis);

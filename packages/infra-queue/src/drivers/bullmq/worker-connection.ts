@@ -19,6 +19,8 @@ export async function workerSource(
   const name = 'infra-queue-worker';
   if (!client) return connect({ for: 'queue', ...redis, name, commandTimeout: false, maxRetries: null });
   const copy = copyOf(client as unknown as Copyable);
+  // From the start and to the end, so that no error of it goes unheard.
+  copy.on('error', () => undefined);
   const connection = connect({ client: copy, name, commandTimeout: false });
   // A client that is passed in is left open there, and this one is ours.
   return Object.create(connection, {
