@@ -46,6 +46,13 @@ export function parseAddresses(
   return list.map((one) => parseAddress(one, field));
 }
 
+/** An address as mail programs write it: `"Zoë, Łoś" <zoe@example.com>`. */
+export function formatAddress({ name, email }: Address): string {
+  if (name === undefined) return email;
+  const shown = /^[\p{L}\p{N} ]+$/u.test(name) ? name : `"${name.replaceAll(/["\\]/g, '\\$&')}"`;
+  return `${shown} <${email}>`;
+}
+
 /** An address for a log: `a***@example.com`. */
 export function maskAddress({ email }: Address): string {
   return `${email.slice(0, 1)}***${email.slice(email.lastIndexOf('@'))}`;

@@ -1,6 +1,6 @@
 import {
   type Clock,
-  chooseDriver,
+  type Duration,
   type Env,
   logger,
   type ModuleInstance,
@@ -8,11 +8,13 @@ import {
   operation,
 } from '@vibeonrails/infra-core';
 import { type AddressInput, maskAddress, parseAddress } from './addresses.ts';
-import { config, type EmailDriverName } from './config.ts';
+import { makeDriver, readValues } from './choose.ts';
+import type { EmailDriverName } from './config.ts';
 import type { Address, EmailDriver, RenderedEmail, SendReceipt } from './driver.ts';
-import { type Outbox, outboxDriver } from './drivers/outbox.ts';
+import type { Outbox } from './drivers/outbox.ts';
 import { EmailClosedError, FromRequiredError } from './errors.ts';
 import { composeMessage, type EnvelopeOptions, toIdempotencyKey } from './message.ts';
+import { sandboxed } from './sandbox.ts';
 import type { Finding } from './template/findings.ts';
 import { createTemplates, type RenderOptions } from './templates.ts';
 
@@ -85,8 +87,18 @@ export type SendEmailResult =
 
 /** How a sender is made. */
 export interface EmailOptions {
-  /** A driver by name, or one of your own. @default EMAIL_DRIVER, else outbox */
+  /** A driver by name, or one of your own. @default EMAIL_DRIVER, else the one whose variable is set, else outbox */
   driver?: EmailDriverName | EmailDriver;
+  /** Resend. @default RESEND_API_KEY and RESEND_BASE_URL */
+  resend?: { apiKey?: string; baseUrl?: string };
+  /** The server that takes mail. @default SMTP_URL */
+  smtp?: { url?: string };
+  /** The one address that gets every e-mail in place of its recipients. @default EMAIL_SANDBOX_TO */
+  sandboxTo?: AddressInput;
+  /** How long one try to deliver may take. @default '10s' */
+  timeout?: Duration;
+  /** How long delivering one e-mail may take, with all tries and the waits between them. @default '30s' */
+  deadline?: Duration;
   /** Who e-mail is from. @default EMAIL_FROM; the outbox does without */
   from?: AddressInput;
   /** The folder of the application's templates. @default EMAIL_TEMPLATES, else 'emails' */
@@ -134,9 +146,12 @@ const log = logger.child({ module: 'email' });
  * @throws {@link ConfigError} `E_CONFIG` when one of its variables holds something else.
  */
 export function createEmail(options: EmailOptions = {}): Email {
-  const values = config.read(options.env);
-  const driver = makeDriver(options);
-  const from = toFrom(options.from ?? values.EMAIL_FROM ?? driver.defaultFrom);
+  const values = readValues(options);
+  const driver = makeDriver(options, values);
+  const from = toAddress(values.EMAIL_FROM ?? driver.defaultFrom, 'from');
+  // A driver with a sender of its own delivers to nobody.
+  const sandbox =
+    driver.defaultFrom === undefined ? toAddress(values.EMAIL_SANDBOX_TO, 'sandboxTo') : undefined;
   const templates = createTemplates({
     folder: options.templates ?? values.EMAIL_TEMPLATES,
     ...(options.locale === undefined ? {} : { locale: options.locale }),
@@ -156,7 +171,13 @@ export function createEmail(options: EmailOptions = {}): Email {
     const idempotencyKey = toIdempotencyKey(given.idempotencyKey);
     if (from === undefined && given.from === undefined) throw new FromRequiredError(driver.name);
     const rendered = await templates.render(template, renderOptions(given));
-    const message = composeMessage(template, rendered, given, from ?? parseAddress(given.from ?? '', 'from'));
+    const composed = composeMessage(
+      template,
+      rendered,
+      given,
+      from ?? parseAddress(given.from ?? '', 'from'),
+    );
+    const message = sandbox ? sandboxed(composed, sandbox) : composed;
     const receipt = await sends.trace(() => driver.send(message, { idempotencyKey, signal }), {
       template,
       transport: driver.name,
@@ -201,27 +222,8 @@ export function createEmail(options: EmailOptions = {}): Email {
   };
 }
 
-function makeDriver(options: EmailOptions): EmailDriver {
-  if (typeof options.driver === 'object') return options.driver;
-  const values = config.read(options.env);
-  chooseDriver({
-    module: 'email',
-    option: options.driver,
-    variable: values.EMAIL_DRIVER,
-    embedded: 'outbox',
-    inProduction: 'refuse',
-    help: 'Set EMAIL_DRIVER=outbox to say that e-mail is meant to be written to disk and not delivered, or pass a driver to configureEmail().',
-    env: options.env,
-  });
-  return outboxDriver({
-    folder: options.outbox ?? values.EMAIL_OUTBOX,
-    ...(options.keep === undefined ? {} : { keep: options.keep }),
-    ...(options.clock === undefined ? {} : { clock: options.clock }),
-  });
-}
-
-const toFrom = (from: AddressInput | undefined): Address | undefined =>
-  from === undefined ? undefined : parseAddress(from, 'from');
+const toAddress = (text: string | undefined, field: string): Address | undefined =>
+  text === undefined ? undefined : parseAddress(text, field);
 
 const isOutbox = (driver: EmailDriver): driver is Outbox =>
   driver.name === 'outbox' && 'list' in driver && 'read' in driver;

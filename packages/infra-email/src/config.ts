@@ -1,23 +1,92 @@
-import { type Config, defineConfig, oneOf, type Reader, text } from '@vibeonrails/infra-core';
+import {
+  type Config,
+  type ConfigValues,
+  defineConfig,
+  oneOf,
+  type Reader,
+  type ReportProblem,
+  secret,
+  text,
+  url,
+} from '@vibeonrails/infra-core';
+import { parseAddress } from './addresses.ts';
+import { readSmtpUrl } from './drivers/smtp-url.ts';
 
 /** The drivers e-mail can be sent through. */
-export type EmailDriverName = 'outbox';
+export type EmailDriverName = 'outbox' | 'resend' | 'smtp';
 
-/** The variables of e-mail. */
-export const config: Config<{
+type Shape = {
   readonly EMAIL_DRIVER: Reader<EmailDriverName | undefined>;
   readonly EMAIL_FROM: Reader<string | undefined>;
+  readonly EMAIL_SANDBOX_TO: Reader<string | undefined>;
   readonly EMAIL_TEMPLATES: Reader<string>;
   readonly EMAIL_OUTBOX: Reader<string>;
-}> = defineConfig(
+  readonly RESEND_API_KEY: Reader<string | undefined>;
+  readonly RESEND_BASE_URL: Reader<string>;
+  readonly SMTP_URL: Reader<string | undefined>;
+};
+
+/** The values of the variables of e-mail. */
+export type EmailValues = ConfigValues<Shape>;
+
+/** The variables of e-mail. */
+export const config: Config<Shape> = defineConfig(
   {
-    EMAIL_DRIVER: oneOf(['outbox'], { optional: true, description: 'where e-mail goes' }),
+    EMAIL_DRIVER: oneOf(['outbox', 'resend', 'smtp'], { optional: true, description: 'where e-mail goes' }),
     EMAIL_FROM: text({
       optional: true,
-      description: "the sender, such as 'My App <hello@example.com>'; a driver that delivers needs it",
+      description: "the sender, such as 'My App <hello@example.com>'; Resend and SMTP need it",
+    }),
+    EMAIL_SANDBOX_TO: text({
+      optional: true,
+      description: 'the one address that gets every e-mail, in place of its recipients',
     }),
     EMAIL_TEMPLATES: text({ default: 'emails', description: "the folder of the application's templates" }),
     EMAIL_OUTBOX: text({ default: '.outbox', description: 'the folder the outbox driver writes to' }),
+    RESEND_API_KEY: secret({ optional: true, description: 'the key of Resend; chooses it' }),
+    RESEND_BASE_URL: url({
+      default: 'https://api.resend.com',
+      protocols: ['https', 'http'],
+      description: 'where Resend is reached, for a proxy or a test',
+    }),
+    SMTP_URL: url({
+      optional: true,
+      secret: true,
+      protocols: ['smtp', 'smtps'],
+      description: 'the server that takes mail; chooses SMTP',
+    }),
   },
-  { package: '@vibeonrails/infra-email' },
+  { package: '@vibeonrails/infra-email', check },
 );
+
+/** The driver that the variables choose; undefined when they choose none. */
+export function chosenDriver(values: EmailValues): EmailDriverName | undefined {
+  return values.EMAIL_DRIVER ?? (values.RESEND_API_KEY ? 'resend' : values.SMTP_URL ? 'smtp' : undefined);
+}
+
+function check(values: EmailValues, report: ReportProblem): void {
+  const { EMAIL_DRIVER, EMAIL_FROM, EMAIL_SANDBOX_TO, RESEND_API_KEY, SMTP_URL } = values;
+  if (!EMAIL_DRIVER && RESEND_API_KEY && SMTP_URL)
+    report('EMAIL_DRIVER', 'resend or smtp, as both RESEND_API_KEY and SMTP_URL are set', 'missing');
+  if (EMAIL_DRIVER === 'resend' && !RESEND_API_KEY)
+    report('RESEND_API_KEY', 'the key of Resend, as EMAIL_DRIVER is resend', 'missing');
+  if (EMAIL_DRIVER === 'smtp' && !SMTP_URL)
+    report('SMTP_URL', 'the address of a mail server, as EMAIL_DRIVER is smtp', 'missing');
+  if (RESEND_API_KEY && !/^[\x21-\x7e]+$/.test(RESEND_API_KEY))
+    report('RESEND_API_KEY', 'a key without blanks or line breaks');
+  const server = SMTP_URL === undefined ? undefined : readSmtpUrl(SMTP_URL);
+  if (typeof server === 'string') report('SMTP_URL', server);
+  if (EMAIL_SANDBOX_TO && !isAddress(EMAIL_SANDBOX_TO))
+    report('EMAIL_SANDBOX_TO', 'one address, such as qa@example.com');
+  const driver = chosenDriver(values);
+  if ((driver === 'resend' || driver === 'smtp') && !EMAIL_FROM)
+    report('EMAIL_FROM', `a sender such as 'My App <hello@example.com>', as ${driver} delivers`, 'missing');
+}
+
+function isAddress(given: string): boolean {
+  try {
+    return parseAddress(given, 'EMAIL_SANDBOX_TO').email !== '';
+  } catch {
+    return false;
+  }
+}

@@ -172,12 +172,14 @@ export class OutboxError extends InfraError {
   }
 }
 
-/** A library that templates need is not installed, or not for this machine. */
+/** A library that is needed is not installed, or not for this machine. */
 export class LibraryError extends InfraError {
-  constructor(name: string, cause: unknown) {
-    super(`${name}, which e-mail templates need, cannot be loaded.`, {
+  constructor(name: string, neededBy: string, install: string | undefined, cause: unknown) {
+    super(`${name}, which ${neededBy} needs, cannot be loaded.`, {
       code: 'E_EMAIL_LIBRARY',
-      help: 'Install again on the machine that runs it, with optional dependencies: one of them is made for each kind of machine.',
+      help: install
+        ? `Install it: ${install}`
+        : 'Install again on the machine that runs it, with optional dependencies: one of them is made for each kind of machine.',
       cause,
     });
   }

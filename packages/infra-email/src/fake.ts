@@ -34,7 +34,6 @@ export function fakeEmail(options: Pick<EmailOptions, 'from' | 'locale' | 'templ
   const sent: RecordedEmail[] = [];
   const failures: Error[] = [];
   const email = createEmail({
-    from: 'Fake <fake@example.com>',
     ...options,
     driver: recorder(sent, failures),
   });
@@ -89,6 +88,7 @@ export function fakeEmail(options: Pick<EmailOptions, 'from' | 'locale' | 'templ
 function recorder(sent: RecordedEmail[], failures: Error[]): EmailDriver {
   return {
     name: 'fake',
+    defaultFrom: 'Fake <fake@example.com>',
     ready: async () => undefined,
     async send(message: Readonly<RenderedEmail>, { idempotencyKey, signal }: SendContext) {
       signal.throwIfAborted();

@@ -14,6 +14,7 @@ export {
 } from './client.ts';
 export type { EmailDriverName } from './config.ts';
 export { configureEmail, email, emailHealthCheck, renderEmail, sendEmail } from './default.ts';
+export { type DeliveryCode, DeliveryError, type DeliveryErrorOptions } from './delivery-errors.ts';
 export type {
   Address,
   BatchReceipt,

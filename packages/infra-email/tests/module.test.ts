@@ -24,6 +24,7 @@ test('the public names stay as they are', () => {
     [
       "AddressError",
       "AttachmentError",
+      "DeliveryError",
       "EmailClosedError",
       "EmailOptionError",
       "FromRequiredError",
@@ -67,10 +68,14 @@ test('importing it loads no library', async () => {
 test('it is in use once imported, and its variables are described', () => {
   expect(modulesInUse().map(({ module }) => module)).toContain('email');
   expect(describeConfig({}).filter((it) => it.package.endsWith('infra-email'))).toMatchObject([
-    { variable: 'EMAIL_DRIVER', form: 'one of outbox', required: false },
+    { variable: 'EMAIL_DRIVER', form: 'one of outbox, resend, smtp', required: false },
     { variable: 'EMAIL_FROM', required: false },
     { variable: 'EMAIL_OUTBOX', default: '.outbox' },
+    { variable: 'EMAIL_SANDBOX_TO', required: false },
     { variable: 'EMAIL_TEMPLATES', default: 'emails' },
+    { variable: 'RESEND_API_KEY', required: false, secret: true },
+    { variable: 'RESEND_BASE_URL', default: 'https://api.resend.com' },
+    { variable: 'SMTP_URL', required: false, secret: true },
   ]);
 });
 
