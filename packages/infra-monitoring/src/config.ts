@@ -126,7 +126,10 @@ function checkOtlp(values: MonitoringValues, report: ReportProblem): void {
     report(endpoints[0], 'the collector that the other OTEL_EXPORTER_OTLP_ variables are for', 'missing');
   const headers = values.OTEL_EXPORTER_OTLP_TRACES_HEADERS;
   if (headers !== undefined && !areHeaders(headers))
-    report('OTEL_EXPORTER_OTLP_TRACES_HEADERS', 'name=value,name=value that HTTP allows, percent-encoded');
+    report(
+      'OTEL_EXPORTER_OTLP_TRACES_HEADERS',
+      'name=value,name=value that HTTP allows, percent-encoded (OTEL_EXPORTER_OTLP_HEADERS stands in for it)',
+    );
   const resource = values.OTEL_RESOURCE_ATTRIBUTES;
   if (resource !== undefined && parsePairs(resource) === undefined)
     report('OTEL_RESOURCE_ATTRIBUTES', 'name=value,name=value, percent-encoded');

@@ -386,3 +386,20 @@ describe('a registry', () => {
       );
   });
 });
+
+test('past the limit a series that is there is found however its labels are ordered or spelt', () => {
+  const registry = createRegistry({ maxSeries: 2 });
+  registry.increment('jobs', 1, { a: 'x', b: '1' });
+  registry.increment('jobs', 1, { a: 'y\uFFFD', b: '2' });
+  registry.increment('jobs', 1, { b: '1', a: 'x' });
+  registry.increment('jobs', 1, { b: 1, a: 'x' });
+  registry.increment('jobs', 1, { b: '2', a: 'y\ud800' });
+  registry.increment('jobs', 1, { a: 'new', b: '1' });
+  registry.increment('jobs', 1, { a: 'x', b: '2' });
+  registry.increment('jobs', 1, { 'a.b': 'x' });
+  registry.increment('jobs', 1, { c: 'x' });
+  expect(registry.value('jobs', { a: 'x', b: '1' })).toBe(3);
+  expect(registry.value('jobs', { a: 'y\uFFFD', b: '2' })).toBe(2);
+  expect(registry.value('jobs', { overflow: 'true' })).toBe(4);
+  expect(registry.value('monitoring_dropped', { reason: 'series_limit' })).toBe(4);
+});

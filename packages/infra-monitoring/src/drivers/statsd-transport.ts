@@ -75,7 +75,7 @@ export function hotShotsTransport(
       includeDataDogTags: false,
       includeDatadogTelemetry: false,
       tcpGracefulErrorHandling: false,
-      ...(isIP(target.host) ? {} : { udpSocketOptions: { lookup } as never }),
+      udpSocketOptions: { lookup } as never,
       errorHandler: () => undefined,
     }) as unknown as Client;
     for (const event of ['close', 'error'] as const) made.socket?.on(event, () => discard(made));

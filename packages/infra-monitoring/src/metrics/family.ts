@@ -1,5 +1,5 @@
 import type { CanonicalLabels, CleanReason } from './labels.ts';
-import { canonicalLabels } from './labels.ts';
+import { canonicalLabels, isPlain, MAX_VALUE } from './labels.ts';
 
 /** The kinds of metric: a sum that only grows, a value, a distribution. */
 export type MetricType = 'counter' | 'gauge' | 'histogram';
@@ -57,6 +57,8 @@ export class Family {
   maxSeries: number;
   #root: Step = step();
   #steps = 0;
+  /** Every label value there is, by label name; made when it is first asked for. */
+  #known: Map<string, Set<string>> | undefined;
   readonly #events: FamilyEvents;
 
   constructor(
@@ -89,6 +91,7 @@ export class Family {
   }
 
   #resolve(labels: unknown): Series {
+    if (this.series.size >= this.maxSeries && this.#isUnknown(labels)) return this.#overflow();
     const reserved = this.type === 'histogram' ? 'le' : undefined;
     const canonical = canonicalLabels(labels, reserved, this.#events.cleaned);
     const known = this.series.get(canonical.text);
@@ -96,6 +99,26 @@ export class Family {
     const series = known ?? this.#add(canonical);
     if (canonical.clean) this.#remember(labels, series);
     return series;
+  }
+
+  /**
+   * True for a label set that surely has no series: all its names are known as they are, and one of its values is not.
+   * It spares a flood of new label sets the work of being brought into their one form, to be folded all the same.
+   */
+  #isUnknown(labels: unknown): boolean {
+    if (typeof labels !== 'object' || labels === null) return false;
+    this.#known ??= valuesByName(this.series.values());
+    let isUnknown = false;
+    for (const name in labels) {
+      const values = this.#known.get(name);
+      const value = (labels as Record<string, unknown>)[name];
+      if (values === undefined || typeof value !== 'string' || value === '') return false;
+      if (values.has(value)) continue;
+      // Another spelling of a known value would be cleaned to it.
+      if (value.length > MAX_VALUE || !isPlain(value)) return false;
+      isUnknown = true;
+    }
+    return isUnknown;
   }
 
   #overflow(): Series {
@@ -108,6 +131,7 @@ export class Family {
     const labels = Object.freeze(Object.fromEntries(given.map(({ name, value }) => [name, value])));
     const series = { metric: this.name, text, labels, value: 0, count: 0, buckets };
     this.series.set(text, series);
+    this.#known = undefined;
     return series;
   }
 
@@ -130,6 +154,16 @@ export class Family {
     }
     at.series = series;
   }
+}
+
+function valuesByName(all: Iterable<Series>): Map<string, Set<string>> {
+  const values = new Map<string, Set<string>>();
+  for (const { labels } of all)
+    for (const [name, value] of Object.entries(labels)) {
+      const known = values.get(name) ?? new Set();
+      values.set(name, known.add(value));
+    }
+  return values;
 }
 
 function valuesOf(at: Step, name: string): Map<unknown, Step> {

@@ -16,7 +16,7 @@ export interface CanonicalLabels {
 /** The most labels one series has. */
 const MAX_LABELS = 30;
 /** Longest label value, in UTF-16 units. */
-const MAX_VALUE = 256;
+export const MAX_VALUE = 256;
 /** Longest name of a metric or label. */
 const MAX_NAME = 200;
 
@@ -104,7 +104,7 @@ export function canonicalLabels(
 }
 
 /** Printable ASCII that needs no escape: nearly every value. A loop, because these texts are short. */
-function isPlain(text: string): boolean {
+export function isPlain(text: string): boolean {
   for (let i = 0; i < text.length; i += 1) {
     const code = text.charCodeAt(i);
     if (code < 0x20 || code > 0x7e || code === 0x22 || code === 0x5c) return false;
