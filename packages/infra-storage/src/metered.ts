@@ -33,7 +33,8 @@ export async function* metered(source: Source, options: MeterOptions): AsyncGene
   let bytes = 0;
   let held: Uint8Array | undefined;
   for (;;) {
-    const { done, value } = await nextOrAbort(source, signal);
+    signal?.throwIfAborted();
+    const { done, value } = await unlessAborted(source.next(), signal);
     if (done) break;
     if (value.byteLength === 0) continue;
     bytes += value.byteLength;
@@ -47,20 +48,14 @@ export async function* metered(source: Source, options: MeterOptions): AsyncGene
   if (held) yield held;
 }
 
-/** The next chunk, or the signal's reason if that comes first, however long the source hangs. */
-export function nextOrAbort(
-  source: Pick<AsyncIterator<Uint8Array>, 'next'>,
-  signal: AbortSignal | undefined,
-): Promise<IteratorResult<Uint8Array, unknown>> {
-  if (!signal) return source.next();
-  signal.throwIfAborted();
+/** What `work` resolves to, or the signal's reason if that comes first, however long the work hangs. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work;
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason);
+    if (signal.aborted) onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
-    source
-      .next()
-      .then(resolve, reject)
-      .finally(() => signal.removeEventListener('abort', onAbort));
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });
 }
 

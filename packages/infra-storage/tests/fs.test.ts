@@ -370,3 +370,17 @@ test('the end of a large file is read alone', async () => {
   const file = await storage.get('k', { range: { start: 2_999_990 } });
   expect(Buffer.from(await file.bytes())).toEqual(Buffer.alloc(10, 7));
 });
+
+test('sweepUploads removes what unfinished writes left, once it is old enough, and ensureBucket makes the folder', async () => {
+  const { dir, storage } = make();
+  await storage.ensureBucket();
+  await storage.put('k', 'x');
+  const abandoned = join(dir, 'tmp', 'abandoned');
+  await writeFile(abandoned, 'x');
+  await utimes(abandoned, new Date(), new Date(Date.now() - 3_600_000));
+  await writeFile(join(dir, 'tmp', 'fresh'), 'x');
+  expect(await storage.sweepUploads({ olderThan: '2h' })).toBe(0);
+  expect(await storage.sweepUploads({ olderThan: '30m' })).toBe(1);
+  expect(await readdir(join(dir, 'tmp'))).toEqual(['fresh']);
+  expect(await (await storage.get('k')).text()).toBe('x');
+});

@@ -10,6 +10,7 @@ import {
 } from '../errors.ts';
 import { checkConditions } from './conditions.ts';
 import { encodePath, type S3Account } from './s3/address.ts';
+import { bodyOf } from './s3/body.ts';
 import { deleteKeys } from './s3/delete.ts';
 import { infoOf } from './s3/headers.ts';
 import { listPage } from './s3/list.ts';
@@ -44,8 +45,9 @@ export function s3Driver({
 
   async function get(key: string, options: DriverGetOptions = {}): Promise<DriverFile> {
     const { range, ifMatch, signal } = options;
+    const what = `read ${JSON.stringify(key)}`;
     const res = await store.open({
-      what: `read ${JSON.stringify(key)}`,
+      what,
       method: 'GET',
       key,
       headers: {
@@ -56,7 +58,7 @@ export function s3Driver({
       signal,
     });
     if (res.statusCode === 200 || res.statusCode === 206)
-      return { info: infoOf(key, res.headers), body: res };
+      return { info: infoOf(key, res.headers), body: bodyOf(res, what, signal) };
     return notRead(store, key, options, res);
   }
 
@@ -106,7 +108,7 @@ export function s3Driver({
     },
     async sweepUploads(before, { signal } = {}) {
       let swept = 0;
-      for await (const { key, uploadId, begun } of openUploads(store, signal)) {
+      for await (const { key, uploadId, begun } of openUploads(store, { signal })) {
         if (begun.getTime() > before) continue;
         await abortUpload(store, key, uploadId);
         swept += 1;

@@ -1,4 +1,4 @@
-import { nextOrAbort } from '../../metered.ts';
+import { unlessAborted } from '../../metered.ts';
 
 /** Cuts a body into parts of one size, the last of which may be shorter. */
 export interface Parts {
@@ -22,7 +22,7 @@ export function partsOf(body: AsyncIterable<Uint8Array>, partSize: number): Part
 
   const look = async (signal: AbortSignal): Promise<void> => {
     while (!ended && rest.byteLength === 0) {
-      const { done, value } = await nextOrAbort(source, signal);
+      const { done, value } = await unlessAborted(source.next(), signal);
       if (done) ended = true;
       else rest = value;
     }

@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isInfraError } from '@vibeonrails/infra-core';
 import type { DriverPutOptions, FileInfo } from '../../driver.ts';
-import { StorageRefusedError, StorageTooLargeError, StorageUnavailableError } from '../../errors.ts';
+import {
+  StorageBucketError,
+  StorageRefusedError,
+  StorageTooLargeError,
+  StorageUnavailableError,
+} from '../../errors.ts';
+import { unlessAborted } from '../../metered.ts';
 import { checkConditions } from '../conditions.ts';
 import { conditionsOf, headersOf } from './headers.ts';
 import { abortUpload, refuseCondition, stat } from './objects.ts';
@@ -78,7 +85,8 @@ async function explain({ store, key, options }: Upload, etag: string, err: unkno
 /** What a write that was not done means. */
 async function refuse({ store, key, options }: Upload, answer: Answer): Promise<never> {
   const code = errorCodeOf(answer);
-  if (isConditional(options) && code !== 'NoSuchBucket' && code !== 'NoSuchUpload')
+  if (code === 'NoSuchBucket') throw new StorageBucketError(store.account.bucket, 'does not exist');
+  if (isConditional(options) && code !== 'NoSuchUpload')
     await refuseCondition(store, key, options, answer.status);
   throw new StorageRefusedError(`write ${JSON.stringify(key)}`, `${answer.status} ${code}`);
 }
@@ -112,25 +120,48 @@ async function putParts(
   parts: Parts,
   stop: AbortController,
 ): Promise<FileInfo> {
-  const { store, key, options } = upload;
-  // Not to be ended by the signal: an upload that was begun without us knowing its id would stay for ever.
-  const begun = await store.send({
-    what: `write ${JSON.stringify(key)}`,
-    method: 'POST',
-    key,
-    query: { uploads: '' },
-    headers: headersOf(options),
-    repeatable: false,
-  });
-  const uploadId = textOf(begun.text, 'UploadId') ?? '';
+  const { store, key } = upload;
+  const uploadId = await begin(upload, stop.signal);
   try {
     const { stored, size } = await pump(upload, uploadId, first, parts, stop);
     return await complete(upload, uploadId, stored, size);
   } catch (err) {
-    // What it left is for sweepUploads() if the store does not answer now.
-    await abortUpload(store, key, uploadId).catch(() => undefined);
+    await giveUp(store, key, uploadId);
     throw err;
   }
+}
+
+/** Begins an upload in parts, and resolves to its id. An abort does not stop it half-way: nobody would know the id. */
+async function begin({ store, key, options }: Upload, signal: AbortSignal): Promise<string> {
+  const begun = store
+    .send({
+      what: `write ${JSON.stringify(key)}`,
+      method: 'POST',
+      key,
+      query: { uploads: '' },
+      headers: headersOf(options),
+      repeatable: false,
+    })
+    .then(({ text }) => textOf(text, 'UploadId') ?? '');
+  try {
+    return await unlessAborted(begun, signal);
+  } catch (err) {
+    if (signal.aborted)
+      begun.then(
+        (uploadId) => giveUp(store, key, uploadId),
+        () => undefined,
+      );
+    throw err;
+  }
+}
+
+/** How long a failed write waits for its parts to be gone, in milliseconds. */
+const GRACE = 3000;
+
+/** Takes back what was sent. If the store does not answer soon, the rest is for sweepUploads(). */
+async function giveUp(store: Store, key: string, uploadId: string): Promise<void> {
+  const gone = abortUpload(store, key, uploadId).catch(() => undefined);
+  await Promise.race([gone, sleep(GRACE, undefined, { ref: false })]);
 }
 
 /** Sends the parts, a few at a time, as fast as the body gives them. The first failure ends all. */
