@@ -213,7 +213,7 @@ describeWith('redis', 'a hub whose Redis fails', { own: true, appendonly: true }
     await server().kill();
     const { error, ms } = await timed(two.publish('c', 'e', 'lost'));
     expect(error).toEqual(away);
-    expect(ms).toBeLessThan(4000);
+    expect(ms).toBeLessThan(10_000);
     await expect(one.presence('c')).rejects.toEqual(away);
     add(one, 'late');
     const late = one.subscribe('late', 'late').ready;
@@ -254,7 +254,7 @@ describeWith('redis', 'a hub whose Redis fails', { own: true, appendonly: true }
     ]);
     for (const { error, ms } of [published, subscribed]) {
       expect(error).toEqual(away);
-      expect(ms).toBeLessThan(4000);
+      expect(ms).toBeLessThan(10_000);
     }
     await server().resume();
     await eventually(() => hub.subscribe('d', 'b').ready, 30_000);
@@ -274,7 +274,7 @@ describe('a hub without its Redis', () => {
     const { error, ms } = await timed(hub.ready());
     expect(error).toMatchObject({ code: 'E_REDIS_CONNECT', retryable: true });
     expect(String(error)).not.toContain('s3cret');
-    expect(ms).toBeLessThan(4000);
+    expect(ms).toBeLessThan(10_000);
     await expect(hub.publish('c', 'e', 1)).rejects.toEqual(away);
     add(hub, 'a');
     await expect(hub.subscribe('c', 'a').ready).rejects.toEqual(away);

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { freePort } from '@vibeonrails/services';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { memoryDriver } from '../src/drivers/memory.ts';
 import { addressOf, uwsEngine } from '../src/engines/uws.ts';
@@ -89,6 +90,12 @@ describe.skipIf(noUws)(`the engine on uWebSockets.js${noUws}`, () => {
     const { port, url } = await serve({ engine: 'uws', path: '/a/:b/*' });
     await connected(url);
     expect((await rawPeer(port, '/a/x/y')).head).toMatch(/^HTTP\/1\.1 404/);
+  });
+
+  test('shares its port with no other server, of its own kind neither', async () => {
+    const port = await freePort();
+    await serve({ engine: 'uws', port });
+    await expect(make({ engine: 'uws', port }).listen()).rejects.toMatchObject({ code: 'E_LISTEN' });
   });
 
   test('answers other requests with 426', async () => {
