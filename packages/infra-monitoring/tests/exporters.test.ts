@@ -114,3 +114,19 @@ test('closing twice closes the exporters once', async () => {
   await Promise.all([monitoring.close(), monitoring.close()]);
   expect(closed).toEqual(['x']);
 });
+
+test('every exporter that wants samples gets each one, until it is taken out', () => {
+  const monitoring = createMonitoring({ env: {}, exporters: [] });
+  const seen: string[] = [];
+  const taking = (name: string): MonitoringExporter =>
+    exporter({ exportSample: ({ metric }, value) => void seen.push(`${name} ${metric} ${value}`) });
+  monitoring.addExporter(taking('a'));
+  const remove = monitoring.addExporter(taking('b'));
+  monitoring.addExporter(exporter({ exportSample: fail }));
+  monitoring.observe('wait_ms', 1);
+  void remove();
+  monitoring.observe('wait_ms', 2);
+  expect(seen).toEqual(['a wait_ms 1', 'b wait_ms 1', 'a wait_ms 2']);
+  expect(monitoring.registry.value('wait_ms')).toBe(2);
+  expect(monitoring.registry.value('monitoring_dropped', { reason: 'exporter_threw' })).toBe(2);
+});

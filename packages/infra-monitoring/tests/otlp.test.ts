@@ -293,3 +293,17 @@ test.each([
   expect(thrown).toMatchObject({ code: 'E_MONITORING_OPTION', option });
   expect(String((thrown as Error).message)).not.toContain('secret');
 });
+
+test('a request that gets no answer ends in its time, and the batch is sent again', async () => {
+  const clock = fakeClock();
+  collector.answer = (response, request) => void (request > 1 && response.end('{}'));
+  const monitoring = sending({ timeout: '2s' }, clock);
+  make(monitoring, 1);
+  void monitoring.flush();
+  await until(() => collector.requests.length === 1);
+  await clock.advance(1900);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(collector.requests).toHaveLength(1);
+  await advanceUntil(clock, () => collector.requests.length === 2);
+  expect(collector.spans().map(({ name }) => name)).toEqual(['s0', 's0']);
+});

@@ -59,8 +59,12 @@ async function post(
   clock: Clock,
   outer: AbortSignal,
 ): Promise<Attempt> {
-  const time = new AbortController();
-  const cancel = clock.after(timeout, () => time.abort());
+  // Joined by hand: what AbortSignal.any() derives from a signal that lives on is kept along with it in Node 20.
+  const stop = new AbortController();
+  const abort = (): void => stop.abort();
+  const cancel = clock.after(timeout, abort);
+  outer.addEventListener('abort', abort);
+  if (outer.aborted) abort();
   try {
     const response = await fetch(url, {
       method: 'POST',
@@ -72,7 +76,7 @@ async function post(
       body,
       // Headers with keys must not follow to another place.
       redirect: 'manual',
-      signal: AbortSignal.any([time.signal, outer]),
+      signal: stop.signal,
     });
     const text = await response.text();
     if (response.ok) return { delivered: true, retry: false, ...partialSuccess(text) };
@@ -85,10 +89,11 @@ async function post(
       ...(retryAfter === undefined ? {} : { retryAfter }),
     };
   } catch (error) {
-    const problem = time.signal.aborted ? 'no answer in time' : networkProblem(error);
+    const problem = stop.signal.aborted ? 'no answer in time' : networkProblem(error);
     return { delivered: false, rejected: 0, problem, retry: true };
   } finally {
     cancel();
+    outer.removeEventListener('abort', abort);
   }
 }
 
