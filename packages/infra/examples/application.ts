@@ -43,9 +43,9 @@ async function serveWeb(port: number | undefined): Promise<RunningServer> {
   const web = await listen(port);
   onShutdown('web server', () => web.close('3s'), { phase: 'stop' });
   const server = createRealtimeServer({ path: '/live', channels: [feed], allowedOrigins: [web.url] });
-  // An engine that cannot share the port of the pages gets one of its own.
-  if (server.engine === 'ws') await server.attach(web.server);
-  else live.url = await server.listen();
+  // uWebSockets.js cannot share the port of the pages and gets one of its own.
+  if (server.engine === 'uws') live.url = await server.listen();
+  else await server.attach(web.server);
   return web;
 }
 

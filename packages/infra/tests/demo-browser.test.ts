@@ -105,6 +105,6 @@ describeWith('redis', 'on engines: two web processes and a worker', (redis) => {
   describeWith('s3', 'and an S3 store', (s3) => {
     // Their addresses are in the environment, so the demo starts none of its own.
     const env = () => ({ ...environmentOf(redis()), ...environmentOf(s3()) });
-    walk('the demo in a browser', () => startDemo(['--redis', '--s3'], env()));
+    walk('the demo in a browser', () => startDemo(['--redis', '--s3', '--uws'], env()));
   });
 });

@@ -6,9 +6,9 @@ let startedAt = 0;
 /** Steps can arrive before the answer to the form does: they are kept until we know which sign-up is ours. */
 const early = [];
 
-const live = createClient({
-  url: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/live`,
-});
+// An engine that cannot share the port of this page has an address of its own.
+const { live: elsewhere } = await (await fetch('/state')).json();
+const live = createClient({ url: elsewhere ?? `${location.origin.replace('http', 'ws')}/live` });
 live.onState((state) => {
   $('live').dataset.state = state;
   $('live').textContent = state;
