@@ -37,9 +37,18 @@ export function operation<N extends OperationName>(name: N): Operation<N> {
     get hasSubscribers() {
       return channel.hasSubscribers;
     },
-    trace: (fn, payload) => (channel.hasSubscribers ? channel.tracePromise(fn, { ...payload }) : fn()),
-    traceSync: (fn, payload) => (channel.hasSubscribers ? channel.traceSync(fn, { ...payload }) : fn()),
+    trace: (fn, payload) => (channel.hasSubscribers ? channel.tracePromise(fn, eventOf(payload)) : fn()),
+    traceSync: (fn, payload) => (channel.hasSubscribers ? channel.traceSync(fn, eventOf(payload)) : fn()),
   };
+}
+
+/** A new object for each run; the payload itself where it has a getter that throws: measuring must not break the work. */
+function eventOf(payload: object): object {
+  try {
+    return { ...payload };
+  } catch {
+    return payload;
+  }
 }
 
 /** What to do at the moments of an operation. */

@@ -206,3 +206,14 @@ test('a payload that is given twice is two events', async () => {
   expect(ends).toBe(2);
   expect(payload).toEqual({ name: 'same' });
 });
+
+test('a payload with a getter that throws does not reach the caller', async () => {
+  const payload = {
+    get secret(): string {
+      throw new Error('not to be read');
+    },
+  };
+  const stop = subscribeOperation('test.getter', { end: () => undefined });
+  await expect(operation('test.getter').trace(async () => 'done', payload)).resolves.toBe('done');
+  stop();
+});
