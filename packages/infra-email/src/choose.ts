@@ -47,7 +47,7 @@ export function makeDriver(options: EmailOptions, values: EmailValues): EmailDri
     env: options.env,
   });
   if (name === 'resend') {
-    const baseUrl = values.RESEND_BASE_URL.replace(/\/+$/, '');
+    const baseUrl = (values.RESEND_BASE_URL ?? 'https://api.resend.com').replace(/\/+$/, '');
     return resendDriver({ ...limits, apiKey: values.RESEND_API_KEY ?? '', baseUrl });
   }
   if (name === 'smtp') {

@@ -22,7 +22,7 @@ type Shape = {
   readonly EMAIL_TEMPLATES: Reader<string>;
   readonly EMAIL_OUTBOX: Reader<string>;
   readonly RESEND_API_KEY: Reader<string | undefined>;
-  readonly RESEND_BASE_URL: Reader<string>;
+  readonly RESEND_BASE_URL: Reader<string | undefined>;
   readonly SMTP_URL: Reader<string | undefined>;
 };
 
@@ -45,9 +45,9 @@ export const config: Config<Shape> = defineConfig(
     EMAIL_OUTBOX: text({ default: '.outbox', description: 'the folder the outbox driver writes to' }),
     RESEND_API_KEY: secret({ optional: true, description: 'the key of Resend; chooses it' }),
     RESEND_BASE_URL: url({
-      default: 'https://api.resend.com',
+      optional: true,
       protocols: ['https', 'http'],
-      description: 'where Resend is reached, for a proxy or a test',
+      description: 'where Resend is reached, for a proxy or a test, in place of https://api.resend.com',
     }),
     SMTP_URL: url({
       optional: true,
@@ -65,11 +65,13 @@ export function chosenDriver(values: EmailValues): EmailDriverName | undefined {
 }
 
 function check(values: EmailValues, report: ReportProblem): void {
-  const { EMAIL_DRIVER, EMAIL_FROM, EMAIL_SANDBOX_TO, RESEND_API_KEY, SMTP_URL } = values;
+  const { EMAIL_DRIVER, EMAIL_FROM, EMAIL_SANDBOX_TO, RESEND_API_KEY, RESEND_BASE_URL, SMTP_URL } = values;
   if (!EMAIL_DRIVER && RESEND_API_KEY && SMTP_URL)
     report('EMAIL_DRIVER', 'resend or smtp, as both RESEND_API_KEY and SMTP_URL are set', 'missing');
   if (EMAIL_DRIVER === 'resend' && !RESEND_API_KEY)
     report('RESEND_API_KEY', 'the key of Resend, as EMAIL_DRIVER is resend', 'missing');
+  if (!EMAIL_DRIVER && RESEND_BASE_URL && !RESEND_API_KEY)
+    report('RESEND_API_KEY', 'the key of Resend, as RESEND_BASE_URL is set', 'missing');
   if (EMAIL_DRIVER === 'smtp' && !SMTP_URL)
     report('SMTP_URL', 'the address of a mail server, as EMAIL_DRIVER is smtp', 'missing');
   if (RESEND_API_KEY && !/^[\x21-\x7e]+$/.test(RESEND_API_KEY))

@@ -15,7 +15,7 @@ import { folder } from './folder.ts';
 
 const { configureEmail, createEmail, email, emailHealthCheck, renderEmail, sendEmail } = root;
 const home = new URL('..', import.meta.url);
-const signal = AbortSignal.timeout(10_000);
+const { signal } = new AbortController();
 const welcome = { to: 'user@example.com', data: { name: 'John', appName: 'MyApp' } };
 afterEach(resetInfra);
 
@@ -74,7 +74,7 @@ test('it is in use once imported, and its variables are described', () => {
     { variable: 'EMAIL_SANDBOX_TO', required: false },
     { variable: 'EMAIL_TEMPLATES', default: 'emails' },
     { variable: 'RESEND_API_KEY', required: false, secret: true },
-    { variable: 'RESEND_BASE_URL', default: 'https://api.resend.com' },
+    { variable: 'RESEND_BASE_URL', required: false },
     { variable: 'SMTP_URL', required: false, secret: true },
   ]);
 });

@@ -32,7 +32,8 @@ export class ResendServer {
   restricted = false;
   port = 0;
   #server: Server | undefined;
-  #keys = new Map<string, { body: string; answer?: object }>();
+  readonly #keys = new Map<string, { body: string; answer: object }>();
+  readonly #underWay = new Set<string>();
 
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
@@ -69,8 +70,14 @@ export class ResendServer {
       reply(response, 'statusCode' in answer ? (answer as Refusal).statusCode : 200, answer);
     };
     const fault = this.faults.shift();
-    if (fault) fault(arrived, response, usual);
-    else setTimeout(usual, 5);
+    if (fault) return fault(arrived, response, usual);
+    if (key !== undefined && this.#underWay.has(key))
+      return reply(response, 409, refuse(409, 'concurrent_idempotent_requests'));
+    if (key !== undefined) this.#underWay.add(key);
+    setTimeout(() => {
+      usual();
+      this.#underWay.delete(key ?? '');
+    }, 20);
   }
 
   #answer(method: string, authorization: string | undefined, { path, key, body }: Arrived): object {
@@ -83,7 +90,7 @@ export class ResendServer {
     if (key !== undefined && (key === '' || key.length > 256)) return refuse(400, 'invalid_idempotency_key');
     const former = key === undefined ? undefined : this.#keys.get(key);
     if (former && former.body !== body) return refuse(409, 'invalid_idempotent_request');
-    if (former?.answer) return former.answer;
+    if (former) return former.answer;
     const email = JSON.parse(body) as Record<string, unknown>;
     const problem = problemOf(email);
     if (problem) return refuse(422, 'validation_error', problem);

@@ -52,10 +52,7 @@ export class MailServer {
       onRcptTo: (_, __, done) => done(replyOf(this.recipients.shift())),
       onData: (stream, session, done) => {
         const what = this.messages.shift();
-        const drop = (): void => {
-          for (const connection of server.connections) connection._socket?.destroy();
-        };
-        if (what === 'drop-within') return void stream.once('data', drop);
+        if (what === 'drop-within') return void stream.once('data', () => this.hangUp());
         const chunks: Buffer[] = [];
         stream.on('data', (chunk: Buffer) => chunks.push(chunk));
         stream.on('end', () => {
@@ -71,7 +68,7 @@ export class MailServer {
             user: session.user as string | undefined,
             secure: Boolean(session.secure),
           });
-          if (what === 'take-and-drop') drop();
+          if (what === 'take-and-drop') this.hangUp();
           else done();
         });
       },
@@ -85,12 +82,17 @@ export class MailServer {
     return this;
   }
 
+  /** Ends all connections. */
+  hangUp(): void {
+    for (const connection of this.#server?.connections ?? []) connection._socket?.destroy();
+  }
+
   /** Gone at once, with what is under way. */
   async stop(): Promise<void> {
+    this.hangUp();
     const server = this.#server;
     this.#server = undefined;
     if (!server) return;
-    for (const connection of server.connections) connection._socket?.destroy();
     await new Promise<void>((resolve) => server.close(() => resolve()));
   }
 }

@@ -189,6 +189,15 @@ test('a kept connection carries many messages', async () => {
   expect([server.connections, server.letters.length]).toEqual([1, 3]);
 });
 
+test('a kept connection that the server ended meanwhile is replaced', async () => {
+  const server = await start();
+  const driver = over(server, { query: '?pool=1' });
+  await driver.send(sampleMessage(), key('a'));
+  server.hangUp();
+  await driver.send(sampleMessage(), key('b'));
+  expect([server.connections, server.letters.length]).toEqual([2, 2]);
+});
+
 describe('a user and a password', () => {
   test('are given to the server', async () => {
     const server = await start({ authOptional: false });

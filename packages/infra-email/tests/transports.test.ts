@@ -40,6 +40,12 @@ test.each<[string, string, string, EmailOptions]>([
   ['another kind of address', 'SMTP_URL', 'smtp://', { env: { SMTP_URL: 'http://hunter22', EMAIL_FROM } }],
   ['an unknown parameter', 'SMTP_URL', 'no parameters but', { env: { SMTP_URL: `${SMTP_URL}?pol=1` } }],
   ['a password alone', 'SMTP_URL', 'both', { env: { SMTP_URL: 'smtp://:hunter22@localhost', EMAIL_FROM } }],
+  [
+    'a base without a key',
+    'RESEND_API_KEY',
+    'as RESEND_BASE_URL',
+    { env: { RESEND_BASE_URL: 'http://localhost' } },
+  ],
   ['a base that is none', 'RESEND_BASE_URL', 'http', { env: { RESEND_BASE_URL: 'api.resend.com' } }],
   ['a sandbox that is no address', 'EMAIL_SANDBOX_TO', 'one address', { env: { EMAIL_SANDBOX_TO: 'qa' } }],
   ['a driver that is none', 'EMAIL_DRIVER', 'one of', { env: { EMAIL_DRIVER: 'resned' } }],

@@ -141,7 +141,7 @@ async function connect(server: SmtpServer, timeout: number): Promise<Transport> 
     socketTimeout: timeout,
     disableFileAccess: true,
     disableUrlAccess: true,
-    // Its own repetition could send a message twice without telling.
+    // Trying again is ours, within the deadline.
     ...(pool > 0 ? { pool: true, maxConnections: pool, maxRequeues: 0 } : {}),
   } as Parameters<typeof nodemailer.createTransport>[0]);
   // What goes wrong is told to who sends; without a listener it would end the process as well.
