@@ -9,7 +9,7 @@ const MEDIA_TYPE = new RegExp(
 export const isMediaType = (text: string): boolean => text.length <= 255 && MEDIA_TYPE.test(text);
 
 /** `text/plain; charset=utf-8` as `text/plain`. */
-export const essenceOf = (type: string): string => type.split(';', 1)[0]!.trim().toLowerCase();
+const essenceOf = (type: string): string => type.split(';', 1)[0]!.trim().toLowerCase();
 
 /**
  * The content type of a file that came without one: by the key's extension, else the Blob's own, else text for a

@@ -165,6 +165,17 @@ test('other refusals say what the store said', async () => {
   });
 });
 
+test('what a store cannot do is said at once, and not asked for again', async () => {
+  const { storage, seen } = await fakeStore((_req, res) => {
+    res.writeHead(501).end('<Error><Code>NotImplemented</Code></Error>');
+  }, 5000);
+  await expect(settles(storage.list().page())).rejects.toMatchObject({
+    code: 'E_STORAGE_REFUSED',
+    message: expect.stringContaining('501 NotImplemented'),
+  });
+  expect(seen).toHaveLength(1);
+});
+
 test('a bucket in another region says so', async () => {
   const { storage } = await fakeStore((_req, res) =>
     res.writeHead(301, { 'x-amz-bucket-region': 'b' }).end(),
@@ -198,6 +209,25 @@ test('an upload whose parts cannot be put together after all is a failure, and i
     res.writeHead(200, { etag: '"e"' }).end();
   });
   await expect(storage.put('k', chunks(9, 1024 * 1024))).rejects.toMatchObject(unavailable);
+  expect(seen.at(-1)).toBe('DELETE /files/k?uploadId=id');
+});
+
+test('a source that fails ends the parts that are under way', async () => {
+  let open = 0;
+  const { storage, seen } = await fakeStore((req, res) => {
+    if (req.method === 'POST') return void res.end('<UploadId>id</UploadId>');
+    if (req.method === 'DELETE') return void res.writeHead(204).end();
+    open += 1;
+    req.socket.once('close', () => (open -= 1));
+  }, 20_000);
+  const failure = new Error('source failed');
+  const body = async function* (): AsyncGenerator<Uint8Array> {
+    yield* chunks(20, 1024 * 1024);
+    await eventually(async () => open === 2);
+    throw failure;
+  };
+  await expect(settles(storage.put('k', body()))).rejects.toBe(failure);
+  await eventually(async () => open === 0);
   expect(seen.at(-1)).toBe('DELETE /files/k?uploadId=id');
 });
 

@@ -70,7 +70,7 @@ describeWith('s3', 'files in a bucket', (server) => {
     }
   });
 
-  test.each([0, 1, 8 * MIB - 1, 8 * MIB, 8 * MIB + 1, 16 * MIB, 16 * MIB + 1])(
+  test.each([0, 1, 8 * MIB - 1, 8 * MIB, 8 * MIB + 1, 16 * MIB, 16 * MIB + 1, 64 * MIB])(
     'a stream of %d bytes is stored whole',
     async (size) => {
       const bytes = randomBytes(size);

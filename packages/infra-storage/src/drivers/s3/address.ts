@@ -18,7 +18,7 @@ export function endpointOf({ endpoint, region }: Pick<S3Account, 'endpoint' | 'r
 }
 
 /** Percent-encoded as S3 signs it (RFC 3986). */
-export const encode = (text: string): string =>
+const encode = (text: string): string =>
   encodeURIComponent(text).replaceAll(
     /[!'()*]/g,
     (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,

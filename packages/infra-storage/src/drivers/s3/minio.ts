@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestOptions } from 'node:http';
 
 /** One request, as the client of `minio` takes it. */
-export interface MinioRequest {
+interface MinioRequest {
   method: string;
   bucketName: string;
   objectName?: string;

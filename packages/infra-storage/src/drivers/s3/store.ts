@@ -13,7 +13,7 @@ import { type Attempt, isTemporary, SilenceError, transport } from './transport.
 import { textOf } from './xml.ts';
 
 /** A request to the bucket, or to a key in it. */
-export interface StoreRequest {
+interface StoreRequest {
   /** What fails when it does, for messages: "read "k"". */
   readonly what: string;
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
@@ -92,7 +92,10 @@ export function openStore(account: S3Account, timeout: number): Store {
     for (let count = 1; ; count += 1) {
       signal?.throwIfAborted();
       const left = timeout - (Date.now() - started);
-      const attempt: Attempt = { signal, silence: Math.max(left, 1000) * (slow ? SLOW : 1) };
+      const attempt: Attempt = {
+        signal,
+        silence: Math.max(left, Math.min(timeout, 1000)) * (slow ? SLOW : 1),
+      };
       try {
         return await wire.run(attempt, async () => use(await deliver(client, account.bucket, request)));
       } catch (err) {

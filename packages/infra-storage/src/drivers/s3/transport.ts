@@ -81,6 +81,8 @@ function watch(sent: ClientRequest, attempt: Attempt): void {
   });
 }
 
-/** True for a status after which the same request may succeed; those for which the client gives up on the body. */
-export const isTemporary = (status: number): boolean =>
-  status >= 500 || status === 408 || status === 429 || status === 499;
+/** After these the same request may succeed; and at these the client gives up on the body. */
+const TEMPORARY: readonly number[] = [408, 429, 499, 500, 502, 503, 504, 520];
+
+/** True for a status after which the same request may succeed. */
+export const isTemporary = (status: number): boolean => TEMPORARY.includes(status);

@@ -17,7 +17,7 @@ import { type Answer, errorCodeOf, type Store } from './store.ts';
 import { bareEtag, textOf } from './xml.ts';
 
 /** Bytes of a part, and of the largest body that goes in one request. */
-export const PART_SIZE: number = 8 * 1024 * 1024;
+const PART_SIZE = 8 * 1024 * 1024;
 /** Parts under way at once. */
 const PARALLEL = 4;
 /** The most parts a store puts together. */
