@@ -32,7 +32,7 @@ export type {
   ScheduleRecord,
   UniqueKey,
 } from './driver.ts';
-export type { QueueRedisOptions } from './drivers/bullmq/store.ts';
+export type { QueueRedisOptions } from './drivers/bullmq/redis-options.ts';
 export type { Enqueued, EnqueueManyOptions, EnqueueOptions, EnqueueOutcome } from './enqueue.ts';
 export {
   DefinitionError,

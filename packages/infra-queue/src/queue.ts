@@ -17,7 +17,7 @@ import {
 import { isDuration, isPrefix, PREFIX_FORM } from './checks.ts';
 import { config, type QueueDriverName } from './config.ts';
 import type { CancelResult, KeepPolicy, QueueDriver, Retention } from './driver.ts';
-import type { QueueRedisOptions } from './drivers/bullmq/store.ts';
+import type { QueueRedisOptions } from './drivers/bullmq/redis-options.ts';
 import { bullmqDriver } from './drivers/bullmq.ts';
 import { memoryDriver } from './drivers/memory.ts';
 import {

@@ -44,6 +44,58 @@ describeWith('redis', 'on one server', (redis) => {
     await driver.close();
   });
 
+  test('wakes another worker at once for a job that a stopping one gives back', {
+    timeout: 30_000,
+  }, async () => {
+    const { driver } = make({ url: redis().url });
+    let giveBack = (): void => undefined;
+    const first = driver.consume('default', 1, async () => {
+      await new Promise<void>((resolve) => {
+        giveBack = resolve;
+      });
+      return { type: 'released', delay: 0 };
+    });
+    await driver.add([newJob({ id: 'a' })]);
+    await expect.poll(async () => (await driver.find('a'))?.state, { timeout: 10_000 }).toBe('active');
+    const starts: number[] = [];
+    const second = driver.consume('default', 1, async ({ starts: count }) => {
+      starts.push(count);
+      return { type: 'done' };
+    });
+    // Long enough for the second to find nothing and wait for a sign.
+    await sleep(1000);
+    await first.stop();
+    giveBack();
+    await expect.poll(() => starts, { timeout: 2500 }).toEqual([2]);
+    await Promise.all([first.close(), second.close()]);
+    await driver.close();
+  });
+
+  test('hands out nothing once a stop has resolved, whatever was on its way', {
+    timeout: 60_000,
+  }, async () => {
+    const { driver } = make({ url: redis().url });
+    let late = 0;
+    for (let round = 0; round < 15; round += 1) {
+      let seen = 0;
+      let stopped = false;
+      const consumer = driver.consume('default', 5, async () => {
+        seen += 1;
+        if (stopped) late += 1;
+        return { type: 'done' };
+      });
+      await driver.add([newJob()]);
+      await expect.poll(() => seen, { timeout: 10_000, interval: 1 }).toBeGreaterThan(0);
+      const adding = driver.add([newJob(), newJob(), newJob()]);
+      await consumer.stop();
+      stopped = true;
+      await adding;
+      await consumer.close();
+    }
+    expect(late).toBe(0);
+    await driver.close();
+  });
+
   test('hides what is too old, in a queue where nothing else ends', { timeout: 30_000 }, async () => {
     const short = { count: 100, age: 300 };
     const { driver } = make({ url: redis().url }, { completed: short, dead: short });

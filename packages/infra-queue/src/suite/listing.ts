@@ -20,6 +20,22 @@ export function listing(test: Test): void {
     assert.equal((await ids({})).length, 5);
     assert.deepEqual(await ids({ queue: 'none' }), []);
   });
+  test('shows a delayed job as waiting once it is due, also while nobody serves the queue', async ({
+    driver,
+    pass,
+  }) => {
+    await driver.add([newJob({ id: 'a', delay: 100 })]);
+    assert.equal((await driver.list({ state: 'delayed', limit: 10 })).length, 1);
+    await pass(150);
+    assert.equal((await driver.find('a'))?.state, 'waiting');
+    assert.equal((await driver.list({ state: 'delayed', limit: 10 })).length, 0);
+    assert.deepEqual(
+      (await driver.list({ state: 'waiting', limit: 10 })).map(({ id }) => id),
+      ['a'],
+    );
+    const [{ waiting, delayed } = { waiting: 0, delayed: 0 }] = await driver.stats();
+    assert.deepEqual({ waiting, delayed }, { waiting: 1, delayed: 0 });
+  });
   test('counts jobs by state, and how long the oldest has waited', async ({ driver, serve, pass, until }) => {
     const counts = async (): Promise<object | undefined> =>
       (await driver.stats()).find(({ queue }) => queue === 'default');

@@ -3,13 +3,11 @@ import type { ConnectRedisOptions, RedisClient, RedisConnection } from '@vibeonr
 import type { Queue } from 'bullmq';
 import { QueueClosedError, QueueUnavailableError, RedisVersionError } from '../../errors.ts';
 import { keysOf, type QueueKeys, registryKey } from './keys.ts';
+import type { QueueRedisOptions } from './redis-options.ts';
 import { workerSource } from './worker-connection.ts';
 
 /** BullMQ's module. */
 export type Bullmq = typeof import('bullmq');
-
-/** Where the queue's Redis is: an address, or a client of the application's. @default QUEUE_REDIS_URL, else REDIS_URL */
-export type QueueRedisOptions = Pick<ConnectRedisOptions, 'url' | 'client' | 'tls'>;
 
 /** How a {@link Store} is made. */
 export interface StoreOptions {
