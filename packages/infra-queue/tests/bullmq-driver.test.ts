@@ -8,7 +8,7 @@ import { newJob } from '../src/suite/bench.ts';
 import { type DriverUnderTest, queueDriverSuite } from '../src/testing.ts';
 
 const week = { count: 1000, age: 7 * 86_400_000 };
-const runner = { describe, it: (name: string, fn: () => Promise<void>) => it(name, fn, 60_000) };
+const runner = { describe, it: (name: string, fn: () => Promise<void>) => it.concurrent(name, fn, 60_000) };
 
 function make(redis: BullmqDriverOptions['redis'], keep = { completed: week, dead: week }): DriverUnderTest {
   return {
