@@ -12,7 +12,7 @@ const QUIET = 5000;
 const log = logger.child({ module: 'cache' });
 
 /** True for an error that says that the cache is away. */
-export const isOutage = (error: unknown): boolean =>
+const isOutage = (error: unknown): boolean =>
   isInfraError(error, 'E_CACHE_UNAVAILABLE') || isInfraError(error, 'E_CACHE_TIMEOUT');
 
 /** Makes a {@link Failsafe}, which logs the beginning and the end of an outage, once each. */

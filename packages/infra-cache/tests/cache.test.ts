@@ -132,7 +132,7 @@ describe('getOrSet', () => {
     expect(await cache.has('none')).toBe(false);
   });
 
-  it('lets a write or a delete during the load win', async () => {
+  it('lets whatever changes the entry during the load win', async () => {
     const { cache } = make();
     const during = async (act: () => Promise<unknown>): Promise<unknown> => {
       let release: (value: string) => void = () => undefined;
@@ -146,6 +146,9 @@ describe('getOrSet', () => {
     expect(await during(() => cache.set('k', 'fresh', '1m'))).toBe('fresh');
     await cache.delete('k');
     expect(await during(() => cache.delete('k'))).toBeUndefined();
+    expect(await during(() => cache.take('k'))).toBeUndefined();
+    expect(await during(() => cache.clear())).toBeUndefined();
+    expect(await during(() => cache.increment('k', '1m'))).toBe(1);
   });
 
   it('infers the type of what is loaded', () => {

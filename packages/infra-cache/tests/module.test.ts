@@ -154,6 +154,11 @@ test('its health check makes a round trip', async () => {
   await expect(cacheHealthCheck()({ signal })).rejects.toMatchObject({ code: 'E_CACHE_CLOSED' });
 });
 
+test('health checks that run at the same time do not get into each other’s way', async () => {
+  const results = await Promise.all([1, 2, 3].map(async () => cacheHealthCheck()({ signal })));
+  expect(results.map(({ status }) => status)).toEqual(['ok', 'ok', 'ok']);
+});
+
 test('a shutdown closes it', async () => {
   await cache.set('k', 1, '1m');
   const report = await shutdown('test');

@@ -1,9 +1,11 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { freePort } from '@vibeonrails/services';
 import { describeWith } from '@vibeonrails/services/vitest';
 import { Redis as Redis5 } from 'ioredis5';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { type Cache, type CacheOptions, cacheHealthCheck, configureCache } from '../src/index.ts';
 import { eventually, quiet } from './quiet.ts';
 
@@ -49,7 +51,38 @@ const works = (cache: Cache) => async (): Promise<unknown> => {
   return cache.get('back');
 };
 
+/** Passes everything on; told to, it keeps the next answers to itself and cuts the connection. */
+async function lossyProxy(port: number) {
+  let lose = false;
+  const proxy = createServer((socket) => {
+    const upstream = connect(port, '127.0.0.1');
+    socket.pipe(upstream);
+    upstream.on('data', (answer) => {
+      if (!lose) return socket.write(answer);
+      lose = false;
+      return socket.destroy();
+    });
+    for (const one of [socket, upstream])
+      one
+        .on('error', () => undefined)
+        .on('close', () => {
+          socket.destroy();
+          upstream.destroy();
+        });
+  }).listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  return {
+    port: (proxy.address() as AddressInfo).port,
+    loseAnswers() {
+      lose = true;
+    },
+    close: () => proxy.close(),
+  };
+}
+
 describeWith('redis', 'Redis that is away', { password: 's3cret' }, (server) => {
+  afterEach(() => server().resume());
+
   describe.each([
     ['alone', false],
     ['with memory in front', true],
@@ -62,10 +95,11 @@ describeWith('redis', 'Redis that is away', { password: 's3cret' }, (server) => 
       const cache = make();
       await expect(cache.ready()).rejects.toMatchObject({ code: 'E_CACHE_UNAVAILABLE', retryable: true });
       expect(await misbehaviour(cache, 500)).toEqual([]);
-      expect(await misbehaviour(make(), 500)).toEqual([]);
+      // One that nobody made ready: connecting takes longer than a call may.
+      expect(await misbehaviour(make({ redis: { url: server().url, timeout: '200ms' } }), 200)).toEqual([]);
       await server().restart();
       await expect.poll(works(cache), eventually).toBe('again');
-      await cache.ready();
+      await expect.poll(() => cache.ready().then(() => 'ready'), eventually).toBe('ready');
     });
 
     test('killed: every call answers in time, and it is used again once it is back', async () => {
@@ -85,9 +119,8 @@ describeWith('redis', 'Redis that is away', { password: 's3cret' }, (server) => 
       try {
         expect(await misbehaviour(cache, 500)).toEqual([]);
         // One that meets it frozen from the start.
-        const late = make();
-        await expect(late.ready()).rejects.toMatchObject({ code: 'E_CACHE_UNAVAILABLE' });
-        expect(await misbehaviour(late, 500)).toEqual([]);
+        expect(await misbehaviour(make({ redis: { url: server().url, timeout: '200ms' } }), 200)).toEqual([]);
+        await expect(make().ready()).rejects.toMatchObject({ code: 'E_CACHE_UNAVAILABLE' });
       } finally {
         server().resume();
       }
@@ -134,15 +167,18 @@ describeWith('redis', 'Redis that is away', { password: 's3cret' }, (server) => 
     server().resume();
   });
 
-  test('what was refused is not done later', async () => {
+  test.each([
+    ['from the start', false],
+    ['later', true],
+  ])('what was refused is not done afterwards: away %s', async (_, connectedFirst) => {
+    // A client that keeps commands until it is connected again.
     const client = new Redis5(server().url, { lazyConnect: true });
     client.on('error', () => undefined);
+    const caches = [tests.cache({ redis: { url: server().url } }), tests.cache({ redis: { client } })];
+    if (connectedFirst) for (const cache of caches) await expect.poll(works(cache), eventually).toBe('again');
     await server().kill();
-    const caches = [
-      tests.cache({ redis: { url: server().url } }),
-      // A client that keeps commands until it is connected again.
-      tests.cache({ redis: { client } }),
-    ];
+    // What it had sent already is its own to send again, as its settings say.
+    await expect.poll(() => client.status, eventually).not.toBe('ready');
     for (const cache of caches)
       await expect(cache.set('late', 1, '1m')).rejects.toMatchObject({ code: 'E_CACHE_UNAVAILABLE' });
     await server().restart();
@@ -151,6 +187,18 @@ describeWith('redis', 'Redis that is away', { password: 's3cret' }, (server) => 
     expect(await server().command('EXISTS', 'cache:late')).toBe('0');
     await caches[1]?.close();
     client.disconnect();
+  });
+
+  test('a count whose answer was lost is not counted a second time', async () => {
+    const proxy = await lossyProxy(server().port);
+    const cache = tests.cache({ redis: { url: `redis://:s3cret@127.0.0.1:${proxy.port}`, timeout: '5s' } });
+    expect(await cache.increment('lost', '1m')).toBe(1);
+    proxy.loseAnswers();
+    await expect(cache.increment('lost', '1m')).rejects.toMatchObject({ code: 'E_CACHE_UNAVAILABLE' });
+    await expect.poll(works(cache), eventually).toBe('again');
+    expect(await cache.get('lost')).toBe(2);
+    await cache.close();
+    proxy.close();
   });
 
   test('a connection that breaks loses no count that was acknowledged, and counts none twice', async () => {

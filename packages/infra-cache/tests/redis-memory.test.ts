@@ -6,7 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { describeWith } from '@vibeonrails/services/vitest';
 import { Redis as Redis5 } from 'ioredis5';
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { Cache, CacheOptions } from '../src/index.ts';
 import { eventually, quiet } from './quiet.ts';
 
@@ -28,6 +28,7 @@ describeWith('redis', 'memory in front of Redis', { own: true }, (server) => {
   const listeners = async () =>
     (await command('CLIENT', 'LIST', 'TYPE', 'pubsub')).match(/ sub=1 /g)?.length ?? 0;
   beforeEach(async () => void (await command('FLUSHALL')));
+  afterEach(() => server().resume());
   /** Changes an entry so that no cache hears of it: who still reads the former one has it in memory. */
   const behind = (key: string, value: string) =>
     command('SET', `${namespace}:${key}`, JSON.stringify(value), 'PX', '600000');

@@ -18,7 +18,7 @@ export interface Front {
 }
 
 /** Entries on their way from Redis. */
-export interface Fill {
+interface Fill {
   /** Keeps those that arrived. */
   keep(entries: readonly (TimedText | undefined)[]): void;
   /** Gives up. Harmless after `keep`. */

@@ -47,6 +47,7 @@ export function listener(options: ListenerOptions): Listener {
   const waiting = new Set<(error?: Error) => void>();
   let started = false;
   let up = false;
+  let hurry = (): void => undefined;
   let problem: unknown = new CacheUnavailableError('the subscription is not there yet.');
 
   const run = async (): Promise<void> => {
@@ -76,7 +77,14 @@ export function listener(options: ListenerOptions): Listener {
       if (up) options.onDown();
       up = false;
       failures += 1;
-      await pause(clock, failures, signal);
+      await new Promise<void>((resolve) => {
+        const cancel = clock.after(delay(failures), resolve);
+        hurry = () => {
+          cancel();
+          resolve();
+        };
+        if (signal.aborted) hurry();
+      });
     }
   };
 
@@ -90,6 +98,7 @@ export function listener(options: ListenerOptions): Listener {
     start,
     ready() {
       start();
+      hurry();
       if (up) return Promise.resolve();
       return new Promise((resolve, reject) => {
         const done = (error?: unknown): void => {
@@ -106,6 +115,7 @@ export function listener(options: ListenerOptions): Listener {
     },
     close() {
       closing.abort();
+      hurry();
       for (const done of waiting) done(new CacheClosedError());
     },
   };
@@ -138,16 +148,5 @@ async function listenOnce(
 }
 
 /** Longer after each failure, a random half of it, so that a fleet does not come back all at once. */
-function pause(clock: Clock, failures: number, signal: AbortSignal): Promise<void> {
-  const longest = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** Math.min(failures - 1, 10));
-  return new Promise((resolve) => {
-    const end = (): void => {
-      cancel();
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const cancel = clock.after(longest * (0.5 + Math.random() / 2), end);
-    signal.addEventListener('abort', end, { once: true });
-    if (signal.aborted) end();
-  });
-}
+const delay = (failures: number): number =>
+  Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** Math.min(failures - 1, 10)) * (0.5 + Math.random() / 2);
