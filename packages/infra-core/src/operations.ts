@@ -18,6 +18,7 @@ export interface Operations {
   };
   'realtime.message': { readonly channel: string; readonly bytes: number };
   'realtime.publish': { readonly channel: string; readonly bytes: number };
+  'storage.copy': StorageOperation & { readonly from: string };
   'storage.delete': StorageOperation;
   'storage.get': StorageOperation;
   'storage.info': StorageOperation;

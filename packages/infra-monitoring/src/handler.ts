@@ -48,7 +48,7 @@ const bearerOf = (request: Request): string =>
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
 /** Prometheus's own format, unless OpenMetrics 1 is asked for by name and liked no less. */
-export function formatFor(accept: string): MetricsFormat {
+function formatFor(accept: string): MetricsFormat {
   let open = 0;
   let plain = 0;
   for (const entry of accept.toLowerCase().split(',')) {

@@ -117,6 +117,7 @@ export const OPERATIONS: Table = {
   // A channel is often one per user or room: on the span, never a label.
   'realtime.message': { metric: REALTIME, kind: 'consumer', attributes: channelFacts },
   'realtime.publish': { metric: REALTIME, kind: 'producer', attributes: channelFacts },
+  'storage.copy': storage,
   'storage.delete': storage,
   'storage.get': storage,
   'storage.info': storage,
