@@ -60,7 +60,7 @@ export const config: Config<Shape> = defineConfig(
 );
 
 /** The driver that the variables choose; undefined when they choose none. */
-export function chosenDriver(values: EmailValues): EmailDriverName | undefined {
+function chosenDriver(values: EmailValues): EmailDriverName | undefined {
   return values.EMAIL_DRIVER ?? (values.RESEND_API_KEY ? 'resend' : values.SMTP_URL ? 'smtp' : undefined);
 }
 

@@ -1,7 +1,8 @@
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { systemClock } from '@vibeonrails/infra-core';
 import PostalMime from 'postal-mime';
 import type { SMTPServerOptions } from 'smtp-server';
@@ -224,9 +225,8 @@ describe('TLS', () => {
     const [key, cert] = [join(home, 'tls.key'), join(home, 'tls.crt')];
     const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
     const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-    execFileSync('openssl', ['req', '-x509', ...kind, ...names, '-keyout', key, '-out', cert], {
-      stdio: 'pipe',
-    });
+    const args = ['req', '-x509', ...kind, ...names, '-keyout', key, '-out', cert];
+    await promisify(execFile)('openssl', args);
     ca = cert;
     pair = { key: await readFile(key), cert: await readFile(cert) };
     return () => rm(home, { recursive: true, force: true });
