@@ -109,10 +109,13 @@ describeWith('redis', 'a queue on BullMQ', (redis) => {
     expect(await plain.getJob(id)).toMatchObject({ name: 'task', data: { n: 1 }, opts: { attempts: 4 } });
     const worker = new BullWorker('default', async ({ name, data }) => void seen.push([name, data]), options);
     await expect.poll(() => seen.length, poll).toBe(2);
-    expect(seen).toEqual([
-      ['task', { n: 1 }],
-      ['task', { n: 2 }],
-    ]);
+    // Which of them is first depends on whether the second was due by the time the worker came.
+    expect(seen).toEqual(
+      expect.arrayContaining([
+        ['task', { n: 1 }],
+        ['task', { n: 2 }],
+      ]),
+    );
     await expect.poll(async () => (await queue.job(id))?.state, poll).toBe('completed');
     await worker.close();
     await plain.close();
