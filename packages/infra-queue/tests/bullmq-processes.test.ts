@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { describeWith } from '@vibeonrails/services/vitest';
 import { afterEach, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -20,7 +21,7 @@ afterEach(() => {
 
 /** A worker in a process of its own, from the moment it serves. */
 async function worker(env: Record<string, string>): Promise<Child> {
-  const file = new URL('fixtures/worker.ts', import.meta.url).pathname;
+  const file = fileURLToPath(new URL('fixtures/worker.ts', import.meta.url));
   const flags = ['--import', 'tsx', '--conditions', '@vibeonrails/infra-source', file];
   const child = spawn(process.execPath, flags, { env: { ...process.env, LOG_LEVEL: 'error', ...env } });
   children.push(child);
