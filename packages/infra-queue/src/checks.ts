@@ -24,7 +24,7 @@ export const isQueueName = (value: unknown): value is string =>
 /** True for an id of a job. */
 export const isJobId = (value: unknown): value is string => typeof value === 'string' && ID.test(value);
 /** True for a {@link Duration} of more than 0. */
-export const isPositiveDuration = (value: Duration): boolean => isDuration(value) && toMs(value) > 0;
+const isPositiveDuration = (value: Duration): boolean => isDuration(value) && toMs(value) > 0;
 
 /** True for a {@link Duration}. */
 export function isDuration(value: Duration): boolean {

@@ -1,7 +1,7 @@
 import { RedisUrlError } from './errors.ts';
 
 /** One server to connect to. */
-export interface RedisNode {
+interface RedisNode {
   readonly host: string;
   readonly port: number;
 }

@@ -66,7 +66,7 @@ export interface UwsLibrary {
 }
 
 /** True when the failure to load a library is that it is not installed. */
-export const isMissing = (err: unknown, library: string): boolean =>
+const isMissing = (err: unknown, library: string): boolean =>
   err instanceof Error &&
   (err as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND' &&
   err.message.includes(`'${library}'`);

@@ -15,7 +15,7 @@ export interface ConsumerHost {
 }
 
 /** A job that runs in this process. */
-export interface Running {
+interface Running {
   readonly job: Job;
   readonly controller: AbortController;
   /** True once it is no longer ours. */
