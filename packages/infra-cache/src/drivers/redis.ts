@@ -103,15 +103,9 @@ function nearFirst(near: Front, store: RedisStore, start: () => void): Calls {
       fill.end();
     }
   };
-  /** Before, so that nobody is given what is about to change; after, because a read may have come in between. */
-  const change = async <T>(keys: readonly string[] | undefined, work: () => Promise<T>): Promise<T> => {
-    near.drop(keys);
-    try {
-      return await work();
-    } finally {
-      near.drop(keys);
-    }
-  };
+  /** Afterwards, also when it failed and may have been done: what was read meanwhile is not kept. */
+  const change = <T>(keys: readonly string[] | undefined, work: Promise<T>): Promise<T> =>
+    work.finally(() => near.drop(keys));
   return {
     async get(keys) {
       const found = keys.map((key) => near.get(key));
@@ -120,11 +114,11 @@ function nearFirst(near: Front, store: RedisStore, start: () => void): Calls {
       const rest = (await read(missing)).values();
       return found.map((text) => text ?? rest.next().value);
     },
-    set: (key, ...rest) => change([key], () => store.set(key, ...rest)),
-    delete: (keys) => change(keys, () => store.delete(keys)),
-    take: (key) => change([key], () => store.take(key)),
-    increment: (key, ...rest) => change([key], () => store.increment(key, ...rest)),
-    touch: (key, ttl) => change([key], () => store.touch(key, ttl)),
-    clear: (prefix) => change(undefined, () => store.clear(prefix)),
+    set: (key, ...rest) => change([key], store.set(key, ...rest)),
+    delete: (keys) => change(keys, store.delete(keys)),
+    take: (key) => change([key], store.take(key)),
+    increment: (key, ...rest) => change([key], store.increment(key, ...rest)),
+    touch: (key, ttl) => change([key], store.touch(key, ttl)),
+    clear: (prefix) => change(undefined, store.clear(prefix)),
   };
 }
