@@ -11,6 +11,8 @@ export const handle: ModuleHandle<Cache, CacheOptions> = defineModule<Cache, Cac
   version: VERSION,
   contract: 1,
   create: createCache,
+  // Pages go on without the cache, more slowly.
+  critical: false,
   async healthCheck(cache) {
     // Not the process id, which is 1 in every container.
     const key = `health:${randomUUID()}`;

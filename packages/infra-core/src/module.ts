@@ -23,6 +23,8 @@ export interface ModuleDescriptor {
   ready(): Promise<void>;
   /** Checks the default instance; absent where there is nothing to check. */
   readonly healthCheck?: HealthCheck;
+  /** False where an application goes on without the module's engine: its failure only degrades. @default true */
+  readonly critical?: boolean;
 }
 
 /** How a module is defined. */
@@ -33,6 +35,8 @@ export interface ModuleDefinition<I extends ModuleInstance, O extends object> {
   readonly contract: number;
   /** Makes an instance from options, or from the environment alone. */
   create(options?: O): I;
+  /** False where an application goes on without the module's engine. @default true */
+  readonly critical?: boolean;
   /** Checks an instance with a real round trip. */
   healthCheck?(instance: I, signal: AbortSignal): ReturnType<HealthCheck>;
 }
@@ -100,6 +104,7 @@ export function defineModule<I extends ModuleInstance, O extends object>(
     contract,
     ready: async () => instance().ready(),
     ...(definition.healthCheck ? { healthCheck } : {}),
+    ...(definition.critical === undefined ? {} : { critical: definition.critical }),
   };
   // Looked up once: the hot calls of a module ask for its instance each time.
   const entry: Entry = entries().get(module) ?? { descriptor };

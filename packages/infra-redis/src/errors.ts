@@ -27,7 +27,7 @@ export class RedisAuthError extends InfraError {
   readonly address: string;
 
   constructor(address: string, reply: string, cause?: Error) {
-    super(`Redis at ${address} refuses the login: ${reply}.`, {
+    super(`Redis at ${address} refuses the login: ${reply.replace(/\.+$/, '')}.`, {
       code: 'E_REDIS_AUTH',
       help: 'Check the user name and password in the URL: redis://user:password@host. Write special characters percent-encoded.',
       cause,

@@ -57,6 +57,8 @@ export class BootError extends InfraError {
  * Starts what an application imported, in one call: structured logs, every module's `ready()`, traces and metrics of
  * all of them, health and metrics endpoints, and an orderly shutdown on SIGTERM and SIGINT.
  *
+ * When it rejects, whatever had started is shut down again.
+ *
  * Call it after the imports and before serving. A module that is imported later is picked up when it is used.
  *
  * @throws `E_CONFIG` naming every wrong variable of every package; the coded error of the module that cannot start,
@@ -80,6 +82,8 @@ export async function boot(options: BootOptions = {}): Promise<RunningApp> {
   try {
     await readyAll();
   } catch (error) {
+    // What did start must not keep alive a process that serves nothing.
+    await shutdown('boot failed', { deadline: '5s' });
     stopInstruments();
     await server?.close(0);
     throw error;

@@ -42,11 +42,11 @@ export async function watchModules(): Promise<() => void> {
   const { registerHealthCheck } = await import('@vibeonrails/infra-health');
   const seen = new Set<string>();
   return () => {
-    for (const { module, healthCheck } of modulesInUse()) {
+    for (const { module, healthCheck, critical = true } of modulesInUse()) {
       if (!healthCheck || seen.has(module)) continue;
       seen.add(module);
       try {
-        registerHealthCheck(module, healthCheck);
+        registerHealthCheck(module, healthCheck, { critical });
       } catch (error) {
         if (!isInfraError(error, 'E_HEALTH_DUPLICATE')) throw error;
       }

@@ -105,6 +105,18 @@ describe('an application that boots', () => {
     expect(health.checks).toMatchObject([{ name: 'cache', message: 'mine' }]);
   });
 
+  it('stays ready on a cache that fails, and says that it is degraded', async () => {
+    const app = await run(`
+      import { cache } from '@vibeonrails/infra/cache';
+      ${BOOT}
+      await cache.close();
+      console.log('closed', true);`);
+    const url = await app.said('at');
+    await app.said('closed');
+    expect((await fetch(`${url}/readyz`)).status).toBe(200);
+    expect(await (await fetch(`${url}/health`)).json()).toMatchObject({ status: 'degraded' });
+  });
+
   it('answers probes while it drains: alive, not ready', async () => {
     const app = await run(`
       import { onShutdown } from '@vibeonrails/infra/core';
@@ -151,6 +163,17 @@ describe('an application that cannot start', () => {
     expect(await app.said('code')).toBe('E_QUEUE_DRIVER_REQUIRED');
     expect(await app.said('message')).toContain('QUEUE_DRIVER=memory');
     expect(await app.ended).toBe(3);
+  });
+
+  it('is not kept alive by what did start', async () => {
+    const app = await run(
+      `import '@vibeonrails/infra/cache'; import '@vibeonrails/infra/storage';
+       await boot().catch((e) => console.log('code', e.code));`,
+      // A Redis that is away: its connection would try again for ever.
+      { NODE_ENV: 'production', CACHE_REDIS_URL: 'redis://127.0.0.1:1' },
+    );
+    expect(await app.said('code')).toBe('E_BOOT');
+    expect(await app.ended).toBe(0);
   });
 
   it('gets one error that names every module that refuses', async () => {
