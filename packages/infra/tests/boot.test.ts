@@ -194,13 +194,16 @@ describe('an application that cannot start', () => {
       expect(message).toContain(part);
   });
 
-  it('is told which of its variables is wrong, without the value', async () => {
-    const app = await run(attempt, { OPS_PORT: 'nine', OPS_TOKEN: 'short' });
+  it('is told every variable that is wrong, of all packages, without the values', async () => {
+    const env = { OPS_PORT: 'nine', OPS_TOKEN: 'short', CACHE_MAX_BYTES: 'much' };
+    const app = await run(`import '@vibeonrails/infra/cache';\n${attempt}`, env);
     expect(await app.said('code')).toBe('E_CONFIG');
     const message = await app.said('message');
     expect(message).toContain('OPS_PORT');
     expect(message).toContain('OPS_TOKEN');
+    expect(message).toContain('CACHE_MAX_BYTES (@vibeonrails/infra-cache)');
     expect(message).not.toContain('nine');
+    expect(message).not.toContain('much');
     expect(message).not.toContain('short');
   });
 
