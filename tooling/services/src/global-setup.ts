@@ -25,7 +25,8 @@ export async function setup(): Promise<(() => void) | undefined> {
   };
 }
 
-async function askOnce(): Promise<void> {
+/** At a terminal where installing is possible, asks once for everything that is missing. */
+export async function askOnce(): Promise<void> {
   const { env } = thisMachine;
   if (env[CONSENT] !== undefined || !thisMachine.hasTerminal() || !thisMachine.mayInstall()) return;
   const missing = Object.values(needs).filter(
