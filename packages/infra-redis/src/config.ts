@@ -1,44 +1,23 @@
-import { type Config, defineConfig, type Reader } from '@vibeonrails/infra-core';
-import { FORM, parseRedisUrl } from './url.ts';
-
-/** Reads an address that `parseRedisUrl` understands. Its value is a secret: it may hold a password. */
-const redisUrl = (description: string): Reader<string | undefined> => ({
-  '~standard': {
-    version: 1,
-    vendor: '@vibeonrails/infra',
-    validate(text) {
-      if (text === undefined) return { value: undefined };
-      try {
-        parseRedisUrl(String(text));
-        return { value: String(text) };
-      } catch {
-        return { issues: [{ message: `expected ${FORM}` }] };
-      }
-    },
-  },
-  form: FORM,
-  options: { optional: true, secret: true, description },
-});
-
-/** The variables of the Redis connections. */
-export const config: Config<{
-  readonly REDIS_URL: Reader<string | undefined>;
-  readonly QUEUE_REDIS_URL: Reader<string | undefined>;
-  readonly CACHE_REDIS_URL: Reader<string | undefined>;
-  readonly REALTIME_REDIS_URL: Reader<string | undefined>;
-}> = defineConfig(
-  {
-    REDIS_URL: redisUrl('the Redis of every module that has none of its own'),
-    QUEUE_REDIS_URL: redisUrl('the Redis of the queue, which needs `noeviction`'),
-    CACHE_REDIS_URL: redisUrl('the Redis of the cache, which usually evicts'),
-    REALTIME_REDIS_URL: redisUrl('the Redis of realtime'),
-  },
-  { package: '@vibeonrails/infra-redis' },
-);
+import { defineConfig, type Env } from '@vibeonrails/infra-core';
+import { redisVariables } from './variables.ts';
 
 /** Modules that can have a Redis of their own. */
 export type RedisUser = 'queue' | 'cache' | 'realtime';
 
+const OWNER = { package: '@vibeonrails/infra-redis' };
+
+const { REDIS_URL } = redisVariables('REDIS_URL', '');
+const shared = defineConfig({ REDIS_URL }, OWNER);
+
 /** The variable that holds a module's own address. */
-export const variableOf = (user: RedisUser): 'QUEUE_REDIS_URL' | 'CACHE_REDIS_URL' | 'REALTIME_REDIS_URL' =>
+export const variableOf = (user: RedisUser): `${Uppercase<RedisUser>}_REDIS_URL` =>
   `${user.toUpperCase() as Uppercase<RedisUser>}_REDIS_URL`;
+
+/** The address that the environment holds for a module, or for whoever is none. @throws `E_CONFIG` for one that is none. */
+export function addressOf(user: RedisUser | undefined, env: Env | undefined): string | undefined {
+  if (!user) return shared.read(env).REDIS_URL;
+  const own = variableOf(user);
+  // Declared when it is asked for: an application without a queue has no variable for one.
+  const values = defineConfig(redisVariables(own, `the Redis of the ${user}`), OWNER).read(env);
+  return values[own] ?? values.REDIS_URL;
+}

@@ -1,10 +1,9 @@
 import { type Clock, type Duration, type Env, systemClock, toMs } from '@vibeonrails/infra-core';
 import type { RedisClient, RedisConnection } from './client.ts';
-import { config, type RedisUser, variableOf } from './config.ts';
+import { addressOf, type RedisUser, variableOf } from './config.ts';
 import { connection } from './connection.ts';
 import { RedisClientError, RedisUrlError } from './errors.ts';
-import { makeClient, type RedisTlsOptions } from './ioredis.ts';
-import { findTlsMismatch } from './tls-mismatch.ts';
+import type { RedisTlsOptions } from './ioredis.ts';
 import { describeTarget, parseRedisUrl, type RedisTarget } from './url.ts';
 
 /** How a connection is made. */
@@ -27,6 +26,12 @@ export interface ConnectRedisOptions {
   maxRetries?: number | null;
   /** Keeps commands while the connection is down, in place of failing them at once. @default true */
   offlineQueue?: boolean;
+  /**
+   * For whom a late answer is worth nothing. `run()` never takes longer than `commandTimeout`, the first connection
+   * included, and fails at once while the connection is known to be down; nothing is sent late, or a second time. It
+   * stands for `maxRetries: 0` and `offlineQueue: false`. @default false
+   */
+  failFast?: boolean;
   /** @default the machine's clock */
   clock?: Clock;
   /** @default process.env */
@@ -52,24 +57,31 @@ export function connectRedis(options: ConnectRedisOptions = {}): RedisConnection
     connectTimeout: toMs(options.connectTimeout ?? '5s'),
     commandTimeout:
       options.commandTimeout === false ? (false as const) : toMs(options.commandTimeout ?? '5s'),
+    failFast: options.failFast ?? false,
     clock: options.clock ?? systemClock,
   };
   if (options.client) return borrow(options.client, plan);
   const target = targetOf(options);
-  const { tls = {}, maxRetries = 3, offlineQueue = true } = options;
+  const { tls = {}, maxRetries = plan.failFast ? 0 : 3, offlineQueue = !plan.failFast } = options;
   return connection({
     ...plan,
     address: describeTarget(target),
     owned: true,
     duplicate: (name = plan.name) => connectRedis({ ...options, name }),
-    diagnose: () => findTlsMismatch(target),
-    make: () => makeClient({ ...plan, target, tls, maxRetries, offlineQueue }),
+    async diagnose() {
+      const { findTlsMismatch } = await import('./engine.ts');
+      return findTlsMismatch(target);
+    },
+    async make() {
+      const { makeClient } = await import('./engine.ts');
+      return makeClient({ ...plan, target, tls, maxRetries, offlineQueue });
+    },
   });
 }
 
 type CommonPlan = Pick<
   Parameters<typeof connection>[0],
-  'name' | 'connectTimeout' | 'commandTimeout' | 'clock'
+  'name' | 'connectTimeout' | 'commandTimeout' | 'failFast' | 'clock'
 >;
 
 /** A connection over the application's client. A duplicate of it is made here, and so is closed here. */
@@ -99,8 +111,7 @@ function targetOf({ for: user, url, tls, env }: ConnectRedisOptions): RedisTarge
 }
 
 function fromEnvironment(user: RedisUser | undefined, env: Env | undefined): string {
-  const values = config.read(env);
-  const found = (user && values[variableOf(user)]) ?? values.REDIS_URL;
+  const found = addressOf(user, env);
   if (found !== undefined) return found;
   const variables = user ? `${variableOf(user)} or REDIS_URL` : 'REDIS_URL';
   throw new RedisUrlError('there is none', `Set ${variables}, or pass \`url\` or \`client\`.`);

@@ -1,15 +1,15 @@
 import { type Clock, type InfraError, isInfraError, onShutdown } from '@vibeonrails/infra-core';
-import { commandError } from './classify.ts';
 import type { RedisClient, RedisConnection } from './client.ts';
 import { RedisClosedError, RedisNotReadyError, RedisTimeoutError, RedisUnavailableError } from './errors.ts';
 import { type ClientSource, keepClient } from './keeper.ts';
 import { handle } from './module.ts';
-import { untilReady } from './until-ready.ts';
 
 /** A connection's settings, complete and in milliseconds. */
 export interface ConnectionPlan extends ClientSource {
   readonly connectTimeout: number;
   readonly commandTimeout: number | false;
+  /** The time of a command counts from the call, and nothing waits for a connection that is known to be down. */
+  readonly failFast: boolean;
   readonly clock: Clock;
   duplicate(name?: string): RedisConnection;
   /** Finds a better reason for a connection that never got ready. */
@@ -31,6 +31,7 @@ export function connection(plan: ConnectionPlan): RedisConnection {
   const ready = async (): Promise<void> => {
     signal.throwIfAborted();
     const client = await keeper.open();
+    const { untilReady } = await import('./engine.ts');
     try {
       await untilReady(client, { address, timeout: plan.connectTimeout, clock, signal });
       met = client;
@@ -41,6 +42,36 @@ export function connection(plan: ConnectionPlan): RedisConnection {
       throw error;
     }
   };
+
+  /** The client, once its first wait is over. */
+  const meet = async (): Promise<RedisClient> => {
+    if (!met || met !== keeper.client) await ready();
+    return keeper.open();
+  };
+
+  /** What `work` comes to, within the time of a command. */
+  function bounded<T>(work: (isOver: () => boolean) => Promise<T>): Promise<T> {
+    const timeout = plan.commandTimeout === false ? 0 : plan.commandTimeout;
+    const isUp = (): boolean => keeper.client?.status === 'ready';
+    return new Promise<T>((resolve, reject) => {
+      let over = false;
+      const onTimeout = (): void => {
+        over = true;
+        reject(
+          isUp()
+            ? new RedisTimeoutError(address, timeout)
+            : new RedisUnavailableError(address, `no connection within ${timeout} ms`),
+        );
+      };
+      const cancel = timeout ? clock.after(timeout, onTimeout) : () => undefined;
+      work(() => over)
+        .finally(cancel)
+        .then(resolve, async (thrown: unknown) => {
+          const { commandError } = await import('./engine.ts');
+          reject(commandError(thrown, { address, timeout, up: isUp() }));
+        });
+    });
+  }
 
   async function close(): Promise<void> {
     closing.abort(new RedisClosedError(address));
@@ -62,9 +93,15 @@ export function connection(plan: ConnectionPlan): RedisConnection {
     ready,
     async run(work) {
       signal.throwIfAborted();
-      if (!met || met !== keeper.client) await ready();
-      const client = await keeper.open();
-      return bounded(async () => work(client), client, plan);
+      if (plan.failFast)
+        return bounded(async (isOver) => {
+          const client = await meet();
+          if (isOver() || client.status !== 'ready')
+            throw new RedisUnavailableError(address, 'the connection is down');
+          return work(client);
+        });
+      const client = await meet();
+      return bounded(async () => work(client));
     },
     duplicate: plan.duplicate,
     close() {
@@ -86,31 +123,5 @@ function quit(client: RedisClient, clock: Clock): Promise<void> {
       resolve();
     };
     client.quit().then(done, done);
-  });
-}
-
-function bounded<T>(work: () => Promise<T>, client: RedisClient, plan: ConnectionPlan): Promise<T> {
-  const { address, commandTimeout, clock } = plan;
-  const timeout = commandTimeout === false ? 0 : commandTimeout;
-  return new Promise<T>((resolve, reject) => {
-    const cancel = timeout
-      ? clock.after(timeout, () =>
-          reject(
-            client.status === 'ready'
-              ? new RedisTimeoutError(address, timeout)
-              : new RedisUnavailableError(address, `no connection within ${timeout} ms`),
-          ),
-        )
-      : () => undefined;
-    work().then(
-      (result) => {
-        cancel();
-        resolve(result);
-      },
-      (thrown: unknown) => {
-        cancel();
-        reject(commandError(thrown, { address, timeout, up: client.status === 'ready' }));
-      },
-    );
   });
 }

@@ -103,10 +103,10 @@ export class RedisReplyError extends InfraError {
   }
 }
 
-/** A client of the application's that cannot be used. */
+/** A client of the application's that cannot be used, or a library that is not there. */
 export class RedisClientError extends InfraError {
-  constructor(problem: string, help: string) {
-    super(`This Redis client cannot be used: ${problem}.`, { code: 'E_REDIS_CLIENT', help });
+  constructor(problem: string, help: string, cause?: unknown) {
+    super(`This Redis client cannot be used: ${problem}.`, { code: 'E_REDIS_CLIENT', help, cause });
   }
 }
 

@@ -1,6 +1,7 @@
 import { type HealthCheck, messageOf } from '@vibeonrails/infra-core';
 import type { RedisClient, RedisConnection } from './client.ts';
 import { handle } from './module.ts';
+import { mastersOf } from './nodes.ts';
 
 /**
  * Checks a connection with a PING, on a cluster one to every master. Without `connection` it checks all that are open
@@ -35,12 +36,7 @@ async function checkOne(
 }
 
 async function ping(client: RedisClient): Promise<void> {
-  const nodes = client.isCluster ? (client as ClusterClient).nodes('master') : [client];
-  await Promise.all(nodes.map((node) => node.call('PING')));
-}
-
-interface ClusterClient extends RedisClient {
-  nodes(role: 'master'): RedisClient[];
+  await Promise.all(mastersOf(client).map((node) => node.call('PING')));
 }
 
 async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {

@@ -16,3 +16,4 @@ export {
 } from './errors.ts';
 export { redisHealthCheck } from './health.ts';
 export type { RedisTlsOptions } from './ioredis.ts';
+export { mastersOf } from './nodes.ts';

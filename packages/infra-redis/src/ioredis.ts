@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { ConnectionOptions } from 'node:tls';
 import type { RedisClient } from './client.ts';
-import { RedisTlsError } from './errors.ts';
+import { RedisClientError, RedisTlsError } from './errors.ts';
 import { describeTarget, type RedisTarget } from './url.ts';
 
 /** How an encrypted connection is made: options of `node:tls`. */
@@ -43,7 +43,7 @@ export function reconnectDelay(attempt: number, random: () => number = Math.rand
 /** Loads ioredis and makes a client that does not connect before it is told to. */
 export async function makeClient(settings: ClientSettings): Promise<RedisClient> {
   const { target } = settings;
-  const [{ Cluster, Redis }, tls] = await Promise.all([import('ioredis'), tlsOf(settings)]);
+  const [{ Cluster, Redis }, tls] = await Promise.all([loadLibrary(), tlsOf(settings)]);
   const shared = sharedOptions(settings, tls);
   if (target.mode === 'cluster') return new Cluster([...target.nodes], clusterOptions(settings, shared));
   const options = {
@@ -65,6 +65,14 @@ export async function makeClient(settings: ClientSettings): Promise<RedisClient>
     failoverDetector: true,
     ...(tls ? { sentinelTLS: tls, enableTLSForSentinelMode: true } : {}),
   });
+}
+
+async function loadLibrary() {
+  try {
+    return await import('ioredis');
+  } catch (cause) {
+    throw new RedisClientError('ioredis cannot be loaded', 'Install the dependencies anew.', cause);
+  }
 }
 
 /** What every mode takes. */

@@ -1,5 +1,4 @@
 import type { RedisClient } from './client.ts';
-import { watch } from './watch.ts';
 
 /** Where a connection's client comes from, and whose it is. */
 export interface ClientSource {
@@ -36,6 +35,7 @@ export function keepClient(source: ClientSource, signal: AbortSignal): ClientKee
   };
   const make = async (): Promise<RedisClient> => {
     try {
+      const { watch } = await import('./engine.ts');
       const made = await source.make();
       client = made;
       unwatch = watch(made, { ...source, onUnusable: drop });

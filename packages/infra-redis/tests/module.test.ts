@@ -1,15 +1,19 @@
 import { readFileSync } from 'node:fs';
-import { describeConfig, modulesInUse } from '@vibeonrails/infra-core';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { defineConfig, describeConfig, modulesInUse } from '@vibeonrails/infra-core';
 import { resetInfra } from '@vibeonrails/infra-core/testing';
-import { loadedBy } from '@vibeonrails/vitest-config/examples';
+import { loadedBy, loadedFiles } from '@vibeonrails/vitest-config/examples';
 import { Cluster as Cluster6, Redis as Redis6 } from 'ioredis';
 import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5';
 import { afterEach, expect, test } from 'vitest';
 import * as root from '../src/index.ts';
 import { reconnectDelay } from '../src/ioredis.ts';
+import * as variables from '../src/variables.ts';
 import { VERSION } from '../src/version.ts';
 
 const { connectRedis } = root;
+const folder = new URL('..', import.meta.url);
 afterEach(resetInfra);
 
 test('the public names stay as they are', () => {
@@ -27,7 +31,14 @@ test('the public names stay as they are', () => {
       "RedisUnavailableError",
       "RedisUrlError",
       "connectRedis",
+      "mastersOf",
       "redisHealthCheck",
+    ]
+  `);
+  expect(Object.keys(variables).sort()).toMatchInlineSnapshot(`
+    [
+      "REDIS_URL_FORM",
+      "redisVariables",
     ]
   `);
 });
@@ -38,7 +49,20 @@ test('the version is the one of package.json', () => {
 });
 
 test('importing it loads no library, ioredis least of all', async () => {
-  expect(await loadedBy(new URL('..', import.meta.url), '@vibeonrails/infra-redis')).toEqual([]);
+  expect(await loadedBy(folder, '@vibeonrails/infra-redis')).toEqual([]);
+});
+
+test.each([
+  ['', 'config connect connection errors health index keeper module nodes url variables version'.split(' ')],
+  ['/variables', ['errors', 'url', 'variables']],
+])('importing its entry "%s" loads no more of itself than it must', async (entry, expected) => {
+  const src = fileURLToPath(new URL('src/', folder));
+  const own = (await loadedFiles(folder, `@vibeonrails/infra-redis${entry}`)).filter((f) =>
+    f.startsWith(src),
+  );
+  expect(own.map((file) => basename(file, '.ts'))).toEqual(expected);
+  for (const file of own)
+    expect(readFileSync(file, 'utf8'), file).not.toMatch(/^import (?!type\b).* from 'node:/m);
 });
 
 test('clients of ioredis 5 and 6 fit the structural type', () => {
@@ -76,14 +100,12 @@ test('it is in use once imported, without a health check of its own', () => {
   expect(module?.healthCheck).toBeUndefined();
 });
 
-test('its variables are described, and never shown', () => {
-  const described = describeConfig({ REDIS_URL: 'redis://:s3cret@h' }).filter((one) =>
-    one.package.endsWith('infra-redis'),
-  );
+test('its variables are described once they are asked for, and never shown', async () => {
+  const env = { REDIS_URL: 'redis://:s3cret@h' };
+  await connectRedis({ for: 'queue', env }).close();
+  const described = describeConfig(env).filter((one) => one.package.endsWith('infra-redis'));
   expect(described.map(({ variable, set, secret }) => [variable, set, secret])).toEqual([
-    ['CACHE_REDIS_URL', false, true],
     ['QUEUE_REDIS_URL', false, true],
-    ['REALTIME_REDIS_URL', false, true],
     ['REDIS_URL', true, true],
   ]);
   expect(JSON.stringify(described)).not.toContain('s3cret');
@@ -110,11 +132,46 @@ test('without an address it says which variables to set', () => {
   );
 });
 
-test('a wrong variable is named, and its value is not', () => {
-  const make = () => connectRedis({ env: { REALTIME_REDIS_URL: 'redis://:s3cret@a,b' } });
-  expect(make).toThrow(expect.objectContaining({ code: 'E_CONFIG' }));
-  expect(make).toThrow(/REALTIME_REDIS_URL .* is not valid: expected redis:\/\//);
-  expect(make).toThrow(expect.objectContaining({ message: expect.not.stringContaining('s3cret') }));
+test.each(['REALTIME_REDIS_URL', 'REDIS_URL'])(
+  'a wrong %s is named by itself, and its value is not',
+  (variable) => {
+    const make = () => connectRedis({ for: 'realtime', env: { [variable]: 'redis://:s3cret@a,b' } });
+    expect(make).toThrow(expect.objectContaining({ code: 'E_CONFIG' }));
+    expect(make).toThrow(
+      new RegExp(
+        `one problem:\\n  ${variable} \\(@vibeonrails/infra-redis\\) is not valid: expected redis://`,
+      ),
+    );
+    expect(make).toThrow(expect.objectContaining({ message: expect.not.stringContaining('s3cret') }));
+  },
+);
+
+test('the variables of other modules are none of its business', async () => {
+  const env = { REDIS_URL: 'redis://shared', QUEUE_REDIS_URL: 'nonsense' };
+  await connectRedis({ for: 'cache', env }).close();
+  await connectRedis({ env }).close();
+});
+
+test('a module that declares its variables has each wrong one named once, as it was set', () => {
+  const shape = variables.redisVariables('CACHE_REDIS_URL', 'the Redis of the cache');
+  const config = defineConfig(shape, { package: 'the cache' });
+  const good = 'rediss+sentinel://:s3cret@a,b/main';
+  expect(config.read({ REDIS_URL: good })).toEqual({ CACHE_REDIS_URL: undefined, REDIS_URL: good });
+  expect(() => config.read({ REDIS_URL: 'redis://h:99999' })).toThrow(
+    /one problem:\n {2}REDIS_URL \(the cache\) is not valid: expected redis:/,
+  );
+  expect(() => config.read({ CACHE_REDIS_URL: 'redis:/h', REDIS_URL: good })).toThrow(
+    /one problem:\n {2}CACHE_REDIS_URL /,
+  );
+  expect(describeConfig({ REDIS_URL: good }).filter((one) => one.package === 'the cache')).toEqual([
+    expect.objectContaining({ variable: 'CACHE_REDIS_URL', set: false, secret: true, required: false }),
+    expect.objectContaining({
+      variable: 'REDIS_URL',
+      set: true,
+      secret: true,
+      form: variables.REDIS_URL_FORM,
+    }),
+  ]);
 });
 
 test('TLS options for a URL without TLS are refused', () => {
