@@ -1,3 +1,4 @@
 import { project } from '@vibeonrails/vitest-config';
 
-export default project();
+// A real server that comes back may take its time on a loaded machine.
+export default project({ testTimeout: 60_000 });

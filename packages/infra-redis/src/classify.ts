@@ -76,7 +76,7 @@ export const tlsMismatch = (address: string, problem: string, cause?: Error): Re
 /** Replies of a server that will accept the same command later. */
 const LATER = /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|OOM|NOREPLICAS|UNKILLABLE)\b/;
 const GONE =
-  /Connection is closed|Stream isn't writeable|None of startup nodes|refresh slots cache|max retries per request|Command aborted|sentinels are unreachable|Socket timeout/i;
+  /Connection is closed|Cluster isn't ready|Stream isn't writeable|None of startup nodes|refresh slots cache|max retries per request|Command aborted|sentinels are unreachable|Socket timeout/i;
 const NETWORK = /^(ECONN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE|ENOTFOUND|EAI_)/;
 
 /** What a command came to, as a coded error. Whatever is not the client's own failure is returned as it is. */

@@ -1,12 +1,9 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { resetInfra } from '@vibeonrails/infra-core/testing';
-import { freePort, type RunningRedis, service } from '@vibeonrails/services';
+import { type RunningRedis, service } from '@vibeonrails/services';
 import { describeWith } from '@vibeonrails/services/vitest';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type ConnectRedisOptions, connectRedis, type RedisConnection } from '../src/index.ts';
+import { program, startSentinel } from './sentinel-server.ts';
 
 const open: RedisConnection[] = [];
 const connect = (options: ConnectRedisOptions): RedisConnection => {
@@ -20,40 +17,24 @@ afterEach(async () => {
   resetInfra();
 });
 
-const program = ['redis-server', 'valkey-server'].find((name) => {
-  try {
-    execFileSync(name, ['--version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-});
-
 describeWith('redis', 'a connection through Sentinel', { own: true, password: 's3cret' }, (master) => {
   // The server may run in docker, where a Sentinel could not reach it by the address it tells.
   if (!program)
     return void describe.skip('skipped: no redis-server on the PATH to run as Sentinel', () =>
       test('', () => undefined));
-  let sentinel: ChildProcess;
+  let sentinel: Awaited<ReturnType<typeof startSentinel>>;
   let replica: RunningRedis;
-  let port: number;
-  let folder: string;
 
   beforeAll(async () => {
     const found = await service('redis', { own: true });
     if (!found.available) throw new Error(found.reason);
     const args = ['--replicaof', '127.0.0.1', String(master().port), '--masterauth', 's3cret'];
     replica = await found.start({ password: 's3cret', args });
-    port = await freePort();
-    folder = mkdtempSync(join(tmpdir(), 'infra-sentinel-'));
-    const file = join(folder, 'sentinel.conf');
-    writeFileSync(
-      file,
-      `port ${port}\nbind 127.0.0.1\nrequirepass sentinel-s3cret\nsentinel monitor mymaster 127.0.0.1 ${master().port} 1
-sentinel auth-pass mymaster s3cret\nsentinel down-after-milliseconds mymaster 800\nsentinel failover-timeout mymaster 4000\n`,
-    );
-    sentinel = spawn(program, [file, '--sentinel'], { stdio: 'ignore' });
-    const probe = connect({ url: `redis://:sentinel-s3cret@127.0.0.1:${port}`, connectTimeout: '10s' });
+    sentinel = await startSentinel(master(), 's3cret');
+    const probe = connect({
+      url: `redis://:sentinel-s3cret@127.0.0.1:${sentinel.port}`,
+      connectTimeout: '10s',
+    });
     await probe.ready();
     await vi.waitFor(async () => {
       const told = await probe.run((client) => client.call('SENTINEL', 'REPLICAS', 'mymaster'));
@@ -61,13 +42,12 @@ sentinel auth-pass mymaster s3cret\nsentinel down-after-milliseconds mymaster 80
     }, 20_000);
   });
   afterAll(async () => {
-    sentinel?.kill('SIGKILL');
+    await sentinel?.stop();
     await replica?.stop();
-    rmSync(folder, { recursive: true, force: true });
   });
 
   const url = (name = 'mymaster', password = 's3cret', sentinelPassword = 'sentinel-s3cret') =>
-    `redis+sentinel://:${password}@127.0.0.1:${port}/${name}/2?sentinelPassword=${sentinelPassword}`;
+    `redis+sentinel://:${password}@127.0.0.1:${sentinel.port}/${name}/2?sentinelPassword=${sentinelPassword}`;
 
   test('finds the master, in the database of the URL', async () => {
     const redis = connect({ url: url() });
@@ -91,14 +71,24 @@ sentinel auth-pass mymaster s3cret\nsentinel down-after-milliseconds mymaster 80
 
   test('a failover is survived without a restart', async () => {
     const redis = connect({ url: url(), commandTimeout: '1s' });
-    await redis.ready();
+    const fast = connect({ url: url(), commandTimeout: '20s', failFast: true });
+    await Promise.all([redis.ready(), fast.ready()]);
     await redis.run((client) => client.call('SET', 'before', '1'));
     await master().kill();
+    await vi.waitFor(() => expect(fast.client.status).not.toBe('ready'), 20_000);
+    await expect(fast.run((client) => client.call('PING'))).rejects.toMatchObject({
+      code: 'E_REDIS_UNAVAILABLE',
+      message: expect.stringContaining('the connection is down'),
+    });
     await expect(redis.run((client) => client.call('SET', 'during', '1'))).rejects.toMatchObject({
       retryable: true,
     });
-    await vi.waitFor(() => redis.run((client) => client.call('SET', 'after', '1')), 20_000);
+    await vi.waitFor(() => redis.run((client) => client.call('SET', 'after', '1')), 25_000);
     expect(await replica.command('ROLE')).toBeDefined();
     expect(await redis.run((client) => client.call('GET', 'after'))).toBe('1');
-  }, 40_000);
+    await vi.waitFor(
+      async () => expect(await fast.run((client) => client.call('GET', 'after'))).toBe('1'),
+      20_000,
+    );
+  }, 60_000);
 });
