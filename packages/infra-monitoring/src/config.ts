@@ -10,7 +10,7 @@ import {
   text,
   url,
 } from '@vibeonrails/infra-core';
-import { isCollectorUrl } from './drivers/otlp.ts';
+import { isCollectorUrl } from './drivers.ts';
 import { parsePairs, parseStatsdUrl } from './environment.ts';
 import { SAMPLERS, type SamplerName } from './tracing/sampler.ts';
 

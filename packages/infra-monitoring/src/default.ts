@@ -1,13 +1,18 @@
 import { logger, slot } from '@vibeonrails/infra-core';
 import type { FetchHandler } from '@vibeonrails/infra-core/http';
-import { type MetricsHandlerOptions, metricsHandlerFor } from './handler.ts';
 import type { HttpSpanOptions } from './instrument/http.ts';
 import type { InstrumentOptions } from './instrument/instrument.ts';
 import type { MetricDescription } from './metrics/describe.ts';
 import type { Labels } from './metrics/labels.ts';
 import type { Registry } from './metrics.ts';
 import { handle } from './module.ts';
-import { createMonitoring, type Monitoring, type MonitoringOptions } from './monitoring.ts';
+import {
+  createMonitoring,
+  type MetricsHandlerOptions,
+  type Monitoring,
+  type MonitoringOptions,
+  metricsHandlerFor,
+} from './monitoring.ts';
 import type { ProcessMetricsOptions } from './process-metrics.ts';
 import type { Attributes, EndSpanOptions, Span, SpanOptions } from './tracing/span.ts';
 
@@ -105,7 +110,7 @@ export function traceHandler(handler: FetchHandler, options?: HttpSpanOptions): 
 }
 
 /** A Fetch handler that serves the default metrics to Prometheus. @throws `E_MONITORING_TOKEN` for an empty token. */
-export function metricsHandler(options?: MetricsHandlerOptions): (request: Request) => Response {
+export function metricsHandler(options?: MetricsHandlerOptions): (request: Request) => Promise<Response> {
   return metricsHandlerFor(() => it().registry, options);
 }
 

@@ -1,9 +1,7 @@
 import { type Env, serviceName } from '@vibeonrails/infra-core';
 import type { MonitoringValues } from './config.ts';
 import type { MonitoringExporter } from './driver.ts';
-import { type OtlpOptions, otlp } from './drivers/otlp.ts';
-import { type StatsdOptions, statsd } from './drivers/statsd.ts';
-import { DIALECTS } from './drivers/statsd-lines.ts';
+import { DIALECTS, type OtlpOptions, otlp, type StatsdOptions, statsd } from './drivers.ts';
 
 /** The exporters that variables choose: StatsD, and a collector for traces. */
 export function exportersFrom(values: MonitoringValues, env: Env | undefined): MonitoringExporter[] {

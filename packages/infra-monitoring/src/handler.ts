@@ -1,36 +1,18 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { MetricsTokenError } from './errors.ts';
 import { CONTENT_TYPES, type MetricsFormat } from './metrics/render.ts';
 import type { Registry } from './metrics.ts';
 
-/** How {@link metricsHandlerFor} serves. */
-export interface MetricsHandlerOptions {
-  /** Who scrapes must send `Authorization: Bearer <token>`. @default nobody is asked */
-  token?: string;
-}
-
-/**
- * Serves the metrics of a registry to a scraper, in the format it asks for.
- *
- * @throws {@link MetricsTokenError} `E_MONITORING_TOKEN` for an empty token.
- */
-export function metricsHandlerFor(
-  registry: () => Registry,
-  options: MetricsHandlerOptions = {},
-): (request: Request) => Response {
-  if (options.token === '') throw new MetricsTokenError();
-  const expected = options.token === undefined ? undefined : digest(`Bearer ${options.token}`);
-  return (request) => {
-    if (expected && !timingSafeEqual(expected, digest(bearerOf(request))))
-      return answer(401, 'A token is needed.\n', { 'www-authenticate': 'Bearer' });
-    if (request.method !== 'GET' && request.method !== 'HEAD')
-      return answer(405, 'Metrics are read with GET.\n', { allow: 'GET, HEAD' });
-    const format = formatFor(request.headers.get('accept') ?? '');
-    const body = request.method === 'HEAD' ? null : streamOf(registry().chunks(format));
-    return new Response(body, {
-      headers: { 'content-type': CONTENT_TYPES[format], 'cache-control': 'no-store' },
-    });
-  };
+/** Answers a scraper with the metrics of a registry, in the format it asks for; one without `token`, if there is one, with 401. */
+export function serveMetrics(request: Request, registry: Registry, token: string | undefined): Response {
+  if (token !== undefined && !timingSafeEqual(digest(`Bearer ${token}`), digest(bearerOf(request))))
+    return answer(401, 'A token is needed.\n', { 'www-authenticate': 'Bearer' });
+  if (request.method !== 'GET' && request.method !== 'HEAD')
+    return answer(405, 'Metrics are read with GET.\n', { allow: 'GET, HEAD' });
+  const format = formatFor(request.headers.get('accept') ?? '');
+  const body = request.method === 'HEAD' ? null : streamOf(registry.chunks(format));
+  return new Response(body, {
+    headers: { 'content-type': CONTENT_TYPES[format], 'cache-control': 'no-store' },
+  });
 }
 
 function answer(status: number, text: string, headers: Record<string, string>): Response {
@@ -55,7 +37,6 @@ function formatFor(accept: string): MetricsFormat {
     const [type = '', ...parameters] = entry.split(';').map((part) => part.trim());
     const parameter = (name: string): string | undefined =>
       parameters
-
         .find((part) => part.startsWith(`${name}=`))
         ?.slice(name.length + 1)
         .replaceAll('"', '');

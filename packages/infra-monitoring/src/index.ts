@@ -21,15 +21,13 @@ export {
   withSpan,
 } from './default.ts';
 export type { ExporterHost, MonitoringExporter } from './driver.ts';
-export { type OtlpOptions, otlp } from './drivers/otlp.ts';
-export { type StatsdOptions, statsd } from './drivers/statsd.ts';
+export { type OtlpOptions, otlp, type StatsdDialect, type StatsdOptions, statsd } from './drivers.ts';
 export {
   ExporterError,
   MetricDescriptionError,
   MetricsTokenError,
   MonitoringOptionError,
 } from './errors.ts';
-export type { MetricsHandlerOptions } from './handler.ts';
 export type { HttpSpanOptions, HttpTracing } from './instrument/http.ts';
 export type { InstrumentOptions } from './instrument/instrument.ts';
 export type { MetricDescription } from './metrics/describe.ts';
@@ -40,7 +38,12 @@ export type { Metrics } from './metrics/recorder.ts';
 export type { MetricsFormat } from './metrics/render.ts';
 export type { HistogramSnapshot, MetricSnapshot, ValueSnapshot } from './metrics/snapshot.ts';
 export { createRegistry, type Registry, type RegistryOptions } from './metrics.ts';
-export { createMonitoring, type Monitoring, type MonitoringOptions } from './monitoring.ts';
+export {
+  createMonitoring,
+  type MetricsHandlerOptions,
+  type Monitoring,
+  type MonitoringOptions,
+} from './monitoring.ts';
 export type { ProcessMetricsOptions } from './process-metrics.ts';
 export type { SamplerName, SamplerOption } from './tracing/sampler.ts';
 export type {

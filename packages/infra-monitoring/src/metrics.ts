@@ -4,7 +4,7 @@ import { type Families, families } from './metrics/families.ts';
 import type { SampledSeries } from './metrics/family.ts';
 import { canonicalLabels, type Labels } from './metrics/labels.ts';
 import { type Metrics, recorder } from './metrics/recorder.ts';
-import { type MetricsFormat, renderChunks } from './metrics/render.ts';
+import type { MetricsFormat } from './metrics/render.ts';
 import { type MetricSnapshot, snapshotOf } from './metrics/snapshot.ts';
 import { timerOn } from './time.ts';
 
@@ -69,10 +69,11 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
       }
     }
   };
-  const chunks = (format: MetricsFormat): AsyncGenerator<string, void, undefined> => {
+  async function* chunks(format: MetricsFormat): AsyncGenerator<string, void, undefined> {
+    const { renderChunks } = await import('./metrics/render.ts');
     collectAll();
-    return renderChunks(all.all(), format);
-  };
+    yield* renderChunks(all.all(), format);
+  }
 
   return {
     ...recorder(all, timerOn(clock)),

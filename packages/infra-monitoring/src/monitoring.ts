@@ -12,8 +12,8 @@ import { config } from './config.ts';
 import type { MonitoringExporter } from './driver.ts';
 import { memoryExporter } from './drivers/memory.ts';
 import { exportersFrom } from './environment.ts';
+import { MetricsTokenError } from './errors.ts';
 import { exporters } from './exporters.ts';
-import { type MetricsHandlerOptions, metricsHandlerFor } from './handler.ts';
 import { type HttpTracing, httpTracing } from './instrument/http.ts';
 import { type InstrumentOptions, instrumentWith } from './instrument/instrument.ts';
 import type { Metrics } from './metrics/recorder.ts';
@@ -49,6 +49,12 @@ export interface MonitoringOptions {
   env?: Env;
 }
 
+/** How `metricsHandler()` serves. */
+export interface MetricsHandlerOptions {
+  /** Who scrapes must send `Authorization: Bearer <token>`. @default nobody is asked */
+  token?: string;
+}
+
 /** Metrics and traces of a process. Recording never throws and never waits. */
 export interface Monitoring extends ModuleInstance, Metrics, Tracer, HttpTracing {
   /** Its metrics. */
@@ -58,7 +64,7 @@ export interface Monitoring extends ModuleInstance, Metrics, Tracer, HttpTracing
    *
    * @throws {@link MetricsTokenError} `E_MONITORING_TOKEN` for an empty token.
    */
-  metricsHandler(options?: MetricsHandlerOptions): (request: Request) => Response;
+  metricsHandler(options?: MetricsHandlerOptions): (request: Request) => Promise<Response>;
   /** Adds processor, memory and event loop of this process to its metrics, until the returned function is called. */
   collectProcessMetrics(options?: ProcessMetricsOptions): () => void;
   /**
@@ -154,6 +160,15 @@ export function createMonitoring(options: MonitoringOptions = {}): Monitoring {
     flush,
     close,
   };
+}
+
+/** Serves the metrics of a registry. The code that does loads with the first scrape. */
+export function metricsHandlerFor(
+  registry: () => Registry,
+  { token }: MetricsHandlerOptions = {},
+): (request: Request) => Promise<Response> {
+  if (token === '') throw new MetricsTokenError();
+  return async (request) => (await import('./handler.ts')).serveMetrics(request, registry(), token);
 }
 
 const recordingOf = ({

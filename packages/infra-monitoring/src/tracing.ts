@@ -8,8 +8,7 @@ import {
   toMs,
 } from '@vibeonrails/infra-core';
 import { wholeNumber } from './errors.ts';
-import { settled } from './settled.ts';
-import { timerOn } from './time.ts';
+import { settled, timerOn } from './time.ts';
 import { newSpanId, newTraceId } from './tracing/ids.ts';
 import { LiveSpans } from './tracing/live-spans.ts';
 import { type Sampler, samplerOf } from './tracing/sampler.ts';

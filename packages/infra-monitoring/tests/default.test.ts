@@ -40,7 +40,8 @@ describe('the default monitoring', () => {
     expect(registry.value('jobs')).toBe(3);
     expect(monitoring.registry.value('size')).toBe(1);
     expect(registry.value('work_ms')).toBe(2);
-    expect(await metricsHandler()(new Request('http://localhost')).text()).toBe(await registry.render());
+    const scrape = await metricsHandler()(new Request('http://localhost'));
+    expect(await scrape.text()).toBe(await registry.render());
   });
   test('traces with every call', async () => {
     withSpan('a', (span) => expect(activeSpan()?.spanId).toBe(span.spanId));

@@ -16,7 +16,7 @@ const TEXT = 'text/plain; version=0.0.4; charset=utf-8';
 const OPEN = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
 
 test('serves Prometheus text to who asks for nothing in particular', async () => {
-  const response = monitoring.metricsHandler()(request());
+  const response = await monitoring.metricsHandler()(request());
   expect(response.status).toBe(200);
   expect(response.headers.get('content-type')).toBe(TEXT);
   expect(response.headers.get('cache-control')).toBe('no-store');
@@ -42,29 +42,29 @@ test.each([
   [TEXT, '*/*'],
   [TEXT, ';;,,q=1'],
 ])('answers with %s to Accept: %s', async (type, accept) => {
-  const response = monitoring.metricsHandler()(request({ accept }));
+  const response = await monitoring.metricsHandler()(request({ accept }));
   expect(response.headers.get('content-type')).toBe(type);
   expect((await response.text()).endsWith('# EOF\n')).toBe(type === OPEN);
 });
 
 test('answers HEAD without a body and other methods with 405', async () => {
   const handler = monitoring.metricsHandler();
-  const head = handler(request({}, 'HEAD'));
+  const head = await handler(request({}, 'HEAD'));
   expect([head.status, await head.text()]).toEqual([200, '']);
-  const post = handler(request({}, 'POST'));
+  const post = await handler(request({}, 'POST'));
   expect([post.status, post.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
 });
 
 test('asks for the token where there is one', async () => {
   const handler = monitoring.metricsHandler({ token: 's3cret' });
   for (const authorization of ['', 'Bearer', 'Bearer s3cre', 'Bearer s3cret2', 's3cret', 'Basic s3cret']) {
-    const response = handler(request({ authorization }));
+    const response = await handler(request({ authorization }));
     expect([response.status, response.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
     expect(await response.text()).not.toContain('jobs');
   }
-  expect(handler(request()).status).toBe(401);
-  expect(handler(request({ authorization: 'Bearer s3cret' })).status).toBe(200);
-  expect(handler(request({ authorization: 'bearer s3cret' })).status).toBe(200);
+  expect((await handler(request())).status).toBe(401);
+  expect((await handler(request({ authorization: 'Bearer s3cret' }))).status).toBe(200);
+  expect((await handler(request({ authorization: 'bearer s3cret' }))).status).toBe(200);
 });
 
 test('refuses an empty token, which would let everybody in', () => {
@@ -88,7 +88,7 @@ test('is scraped over HTTP', async () => {
 test('stops rendering when the scraper goes away', async () => {
   for (let id = 0; id < 1000; id += 1)
     for (const name of ['a_ms', 'b_ms', 'c_ms']) monitoring.observe(name, 1, { id });
-  const reader = monitoring.metricsHandler()(request()).body?.getReader();
+  const reader = (await monitoring.metricsHandler()(request())).body?.getReader();
   expect((await reader?.read())?.done).toBe(false);
   await reader?.cancel();
   expect((await reader?.read())?.done).toBe(true);

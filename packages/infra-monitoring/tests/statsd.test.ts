@@ -174,6 +174,7 @@ describe('histograms', () => {
   test('hold so many samples and no more; the rest is counted, by rate or as dropped', async () => {
     const receiver = await udp();
     const monitoring = sendingTo(receiver.port, { maxBufferedSamples: 10 });
+    await monitoring.ready();
     for (let i = 0; i < 15; i += 1) monitoring.observe('a_ms', 1);
     for (let i = 0; i < 15; i += 1) monitoring.observe('b_ms', 1);
     expect(dropped(monitoring, 'statsd_unsent')).toBe(15);

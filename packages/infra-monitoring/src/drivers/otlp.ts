@@ -1,60 +1,22 @@
-import { type Clock, type Duration, logger, serviceName, systemClock, toMs } from '@vibeonrails/infra-core';
+import { type Clock, logger, serviceName, systemClock } from '@vibeonrails/infra-core';
 import type { ExporterHost, MonitoringExporter } from '../driver.ts';
-import { MonitoringOptionError, wholeNumber } from '../errors.ts';
+import type { OtlpSettings, otlp } from '../drivers.ts';
 import type { FinishedSpan } from '../tracing/span.ts';
-import { type OtlpOutcome, type OtlpRequestOptions, postBatch } from './otlp-http.ts';
+import { type OtlpOutcome, postBatch } from './otlp-http.ts';
 import { envelope, spanJson } from './otlp-json.ts';
-
-/** How {@link otlp} sends. */
-export interface OtlpOptions {
-  /** The collector's address, to which `/v1/traces` is added. @default 'http://localhost:4318' */
-  readonly endpoint?: string;
-  /** The whole address that traces go to, in place of `endpoint`. */
-  readonly tracesEndpoint?: string;
-  /** Sent with every request: a key, a tenant. */
-  readonly headers?: Readonly<Record<string, string>>;
-  /** @default 'none' */
-  readonly compression?: 'gzip' | 'none';
-  /** How long a request may take. @default '10s' */
-  readonly timeout?: Duration;
-  /** How long a batch is tried for, and so the longest `Retry-After` that is waited for. @default '1m' */
-  readonly retryFor?: Duration;
-  /** How long `flush()`, and so a shutdown, waits for the collector. @default '5s' */
-  readonly flushTimeout?: Duration;
-  /** What the spans are about: `service.name` and others. @default the service's name */
-  readonly resource?: Readonly<Record<string, string>>;
-  /** Spans held while the collector is slow; the newest are dropped when there are more. @default 2048 */
-  readonly maxQueue?: number;
-  /** Spans in a request. @default 512 */
-  readonly maxBatch?: number;
-  /** How long a span waits for others. @default '5s' */
-  readonly interval?: Duration;
-}
 
 /** Bytes, about: a fifth of what collectors take by default. */
 const MAX_BODY = 4 * 1024 * 1024;
 const log = logger.child({ module: 'monitoring' });
 
-/**
- * Sends finished spans to an OpenTelemetry collector, or to whatever takes OTLP over HTTP as JSON.
- *
- * ```ts
- * createMonitoring({ exporters: [otlp({ endpoint: 'http://collector:4318' })] });
- * ```
- *
- * @throws {@link MonitoringOptionError} `E_MONITORING_OPTION`, or `E_DURATION`, for an option that cannot be.
- */
-export function otlp(options: OtlpOptions = {}): MonitoringExporter {
-  return new OtlpExporter(options);
+/** Makes the exporter that {@link otlp} stands for. */
+export function otlpExporter(settings: OtlpSettings): MonitoringExporter {
+  return new OtlpExporter(settings);
 }
 
 class OtlpExporter implements MonitoringExporter {
   readonly name = 'otlp';
-  readonly #request: OtlpRequestOptions;
-  readonly #maxQueue: number;
-  readonly #maxBatch: number;
-  readonly #interval: number;
-  readonly #flushTimeout: number;
+  readonly #settings: OtlpSettings;
   readonly #envelope: { start: string; end: string };
   readonly #gone = new AbortController();
   #queue: FinishedSpan[] = [];
@@ -66,24 +28,11 @@ class OtlpExporter implements MonitoringExporter {
   #sending: Promise<void> | undefined;
   #isFailing = false;
 
-  constructor(options: OtlpOptions) {
-    const { maxQueue = 2048, maxBatch = 512, headers = {}, compression = 'none' } = options;
-    wholeNumber('maxQueue', maxQueue);
-    wholeNumber('maxBatch', maxBatch);
-    this.#maxQueue = maxQueue;
-    this.#maxBatch = Math.min(maxBatch, maxQueue);
-    this.#interval = toMs(options.interval ?? '5s');
-    this.#flushTimeout = toMs(options.flushTimeout ?? '5s');
-    this.#request = {
-      url: addressOf(options),
-      headers: checkedHeaders(headers),
-      compression,
-      timeout: toMs(options.timeout ?? '10s'),
-      retryFor: toMs(options.retryFor ?? '1m'),
-    };
+  constructor(settings: OtlpSettings) {
+    this.#settings = settings;
     this.#envelope = envelope({
       'service.name': serviceName() ?? 'unknown_service:node',
-      ...options.resource,
+      ...settings.resource,
     });
   }
 
@@ -97,13 +46,13 @@ class OtlpExporter implements MonitoringExporter {
 
   exportSpan(span: FinishedSpan): void {
     if (this.#gone.signal.aborted) return;
-    if (this.#queue.length >= this.#maxQueue) {
+    if (this.#queue.length >= this.#settings.maxQueue) {
       this.#drop('otlp_queue_full');
       return;
     }
     this.#queue.push(span);
     if (this.#sending !== undefined) return;
-    if (this.#queue.length >= this.#maxBatch) this.#start();
+    if (this.#queue.length >= this.#settings.maxBatch) this.#start();
     else this.#wait();
   }
 
@@ -113,7 +62,7 @@ class OtlpExporter implements MonitoringExporter {
     if (sending === undefined) return;
     let cancel: (() => void) | undefined;
     const late = new Promise<void>((resolve) => {
-      cancel = this.#clock.after(this.#flushTimeout, resolve);
+      cancel = this.#clock.after(this.#settings.flushTimeout, resolve);
     });
     await Promise.race([sending, late]);
     cancel?.();
@@ -139,10 +88,10 @@ class OtlpExporter implements MonitoringExporter {
     // Off the caller's turn, and after the assignment of what this returns.
     await Promise.resolve();
     try {
-      while ((this.#due > 0 || this.#queue.length >= this.#maxBatch) && !this.#gone.signal.aborted) {
+      while ((this.#due > 0 || this.#queue.length >= this.#settings.maxBatch) && !this.#gone.signal.aborted) {
         const { body, size } = this.#nextBatch();
         if (size === 0) continue;
-        this.#report(await postBatch(body, this.#request, this.#clock, this.#gone.signal), size);
+        this.#report(await postBatch(body, this.#settings, this.#clock, this.#gone.signal), size);
       }
     } finally {
       this.#sending = undefined;
@@ -152,7 +101,7 @@ class OtlpExporter implements MonitoringExporter {
 
   #wait(): void {
     if (!this.#gone.signal.aborted)
-      this.#cancelWait ??= this.#clock.after(this.#interval, () => this.#start());
+      this.#cancelWait ??= this.#clock.after(this.#settings.interval, () => this.#start());
   }
 
   #nextBatch(): { body: string; size: number } {
@@ -160,7 +109,7 @@ class OtlpExporter implements MonitoringExporter {
     let bytes = 0;
     let taken = 0;
     for (const span of this.#queue) {
-      if (taken === this.#maxBatch || bytes > MAX_BODY) break;
+      if (taken === this.#settings.maxBatch || bytes > MAX_BODY) break;
       taken += 1;
       const text = jsonOf(span);
       if (text === undefined) {
@@ -194,39 +143,4 @@ function jsonOf(span: FinishedSpan): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function addressOf({ endpoint = 'http://localhost:4318', tracesEndpoint }: OtlpOptions): string {
-  const option = tracesEndpoint === undefined ? 'endpoint' : 'tracesEndpoint';
-  const given = tracesEndpoint ?? endpoint;
-  if (!isCollectorUrl(given))
-    // Never the value: an address may hold a key.
-    throw new MonitoringOptionError(
-      option,
-      typeof given,
-      'an address that starts with http:// or https://, without a user',
-    );
-  if (tracesEndpoint !== undefined) return tracesEndpoint;
-  const url = new URL(endpoint);
-  url.pathname = `${url.pathname.replace(/\/+$/, '')}/v1/traces`;
-  return url.href;
-}
-
-/** True for what `fetch` can be given. */
-export function isCollectorUrl(text: string): boolean {
-  if (typeof text !== 'string' || !URL.canParse(text)) return false;
-  const { protocol, username, password } = new URL(text);
-  return (protocol === 'http:' || protocol === 'https:') && username === '' && password === '';
-}
-
-/** @throws {@link MonitoringOptionError} for a header no request can have, without its value. */
-function checkedHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
-  for (const [name, value] of Object.entries(headers)) {
-    try {
-      new Headers([[name, value]]);
-    } catch {
-      throw new MonitoringOptionError('headers', name, 'names and values that HTTP allows');
-    }
-  }
-  return { ...headers };
 }

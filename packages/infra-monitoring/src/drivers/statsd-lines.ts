@@ -1,10 +1,5 @@
+import type { StatsdDialect } from '../drivers.ts';
 import type { SampledSeries } from '../metrics/family.ts';
-
-/** The two dialects: Datadog's has tags, histograms and many values in a line; the plain one has none of them. */
-export const DIALECTS = ['statsd', 'datadog'] as const;
-
-/** @see {@link DIALECTS} */
-export type StatsdDialect = (typeof DIALECTS)[number];
 
 /** What one series is written with. */
 export interface SeriesName {

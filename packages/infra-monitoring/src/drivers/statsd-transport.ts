@@ -66,8 +66,11 @@ export function hotShotsTransport(
     const { StatsD } = await load();
     if (closed) throw new Error('closed');
     if (client) return client;
+    const { protocol, host, port } = target;
     const made = new StatsD({
-      ...target,
+      protocol,
+      host,
+      port,
       // Packets come packed and finished, and nothing but the declared variables is read: no buffer, tags or
       // telemetry of the library's own. Its UDP socket would take IPv6 addresses of a name for IPv4 ones.
       maxBufferSize: 0,

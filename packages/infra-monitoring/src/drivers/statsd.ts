@@ -1,61 +1,26 @@
-import { type Clock, type Duration, logger, systemClock, toMs } from '@vibeonrails/infra-core';
+import { type Clock, logger, systemClock } from '@vibeonrails/infra-core';
 import type { ExporterHost, MonitoringExporter } from '../driver.ts';
-import { MonitoringOptionError, wholeNumber } from '../errors.ts';
+import type { StatsdDialect, StatsdSettings, statsd } from '../drivers.ts';
 import type { SampledSeries } from '../metrics/family.ts';
 import type { MetricSnapshot, ValueSnapshot } from '../metrics/snapshot.ts';
 import {
-  DIALECTS,
   decimal,
   type Packet,
   pack,
   type SeriesName,
-  type StatsdDialect,
   type StatsdEntry,
   seriesNames,
 } from './statsd-lines.ts';
 import { type SampleBuffer, type SeriesSamples, sampleBuffer } from './statsd-samples.ts';
 import { hotShotsTransport, type StatsdTransport } from './statsd-transport.ts';
 
-/** How {@link statsd} sends. */
-export interface StatsdOptions {
-  /** @default 'localhost' */
-  readonly host?: string;
-  /** @default 8125 */
-  readonly port?: number;
-  /** @default 'udp' */
-  readonly protocol?: 'udp' | 'tcp';
-  /** `datadog` sends labels as tags; `statsd` has none, so they become part of the name. @default 'statsd' */
-  readonly dialect?: StatsdDialect;
-  /** Stands before every name, with a dot between: letters, digits, `_`, `-` and `.`. @default none */
-  readonly prefix?: string;
-  /** Labels that every series gets; its own win. @default none */
-  readonly tags?: Readonly<Record<string, string>>;
-  /** Samples of one histogram series sent after each push; of more, a fair choice goes out with its `@rate`. @default 256 */
-  readonly maxSamples?: number;
-  /** Samples held between two pushes, all series together. @default 65_536 */
-  readonly maxBufferedSamples?: number;
-  /** Bytes in a packet: 512 through the internet, up to 8932 with jumbo frames. @default 1432 */
-  readonly maxPacketBytes?: number;
-  /** How long a packet may take to leave. @default '5s' */
-  readonly timeout?: Duration;
-}
-
 /** Packets on their way at once: enough to be quick, few enough for the socket's buffer. */
 const WINDOW = 32;
-const PREFIX = /^[\w.-]*$/;
 const log = logger.child({ module: 'monitoring' });
 
-/**
- * Sends metrics to StatsD or a Datadog agent: what counters grew by, every gauge, and samples of histograms.
- *
- * ```ts
- * createMonitoring({ exporters: [statsd({ host: '10.0.0.7', dialect: 'datadog' })] });
- * ```
- *
- * @throws {@link MonitoringOptionError} `E_MONITORING_OPTION`, or `E_DURATION`, for an option that cannot be.
- */
-export function statsd(options: StatsdOptions = {}): MonitoringExporter {
-  return new StatsdExporter(options);
+/** Makes the exporter that {@link statsd} stands for. */
+export function statsdExporter(settings: StatsdSettings): MonitoringExporter {
+  return new StatsdExporter(settings);
 }
 
 class StatsdExporter implements MonitoringExporter {
@@ -74,31 +39,14 @@ class StatsdExporter implements MonitoringExporter {
   #isFailing = false;
   #closed = false;
 
-  constructor(options: StatsdOptions) {
-    const { host = 'localhost', port = 8125, protocol = 'udp', dialect = 'statsd', prefix = '' } = options;
-    const { maxSamples = 256, maxBufferedSamples = 65_536, maxPacketBytes = 1432 } = options;
-    if (!(DIALECTS as readonly unknown[]).includes(dialect))
-      throw new MonitoringOptionError('dialect', dialect, DIALECTS.join(' or '));
-    if (protocol !== 'udp' && protocol !== 'tcp')
-      throw new MonitoringOptionError('protocol', protocol, 'udp or tcp');
-    if (typeof host !== 'string' || host === '')
-      throw new MonitoringOptionError('host', host, 'a name or an address');
-    wholeNumber('port', port);
-    if (port > 65_535) throw new MonitoringOptionError('port', port, 'a port up to 65535');
-    if (!PREFIX.test(prefix))
-      throw new MonitoringOptionError('prefix', prefix, 'letters, digits, "_", "-" and "."');
-    wholeNumber('maxSamples', maxSamples);
-    wholeNumber('maxBufferedSamples', maxBufferedSamples);
-    wholeNumber('maxPacketBytes', maxPacketBytes);
-    this.#dialect = dialect;
-    this.#maxPacket = maxPacketBytes;
-    this.#nameOf = seriesNames(dialect, prefix, options.tags ?? {});
-    this.#samples = sampleBuffer(maxSamples, maxBufferedSamples, () => this.#drop('statsd_unsent'));
-    this.#transport = hotShotsTransport(
-      { protocol, host, port },
-      toMs(options.timeout ?? '5s'),
-      () => this.#clock,
+  constructor(settings: StatsdSettings) {
+    this.#dialect = settings.dialect;
+    this.#maxPacket = settings.maxPacketBytes;
+    this.#nameOf = seriesNames(settings.dialect, settings.prefix, settings.tags);
+    this.#samples = sampleBuffer(settings.maxSamples, settings.maxBufferedSamples, () =>
+      this.#drop('statsd_unsent'),
     );
+    this.#transport = hotShotsTransport(settings, settings.timeout, () => this.#clock);
   }
 
   attach({ clock, drop }: ExporterHost): void {

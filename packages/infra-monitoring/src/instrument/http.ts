@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import { contextStorage, extract, type InfraContext } from '@vibeonrails/infra-core';
 import type { FetchHandler } from '@vibeonrails/infra-core/http';
-import { settled } from '../settled.ts';
+import { settled } from '../time.ts';
 import type { Attributes } from '../tracing/span.ts';
 import { contextOf } from '../tracing.ts';
 import type { InstrumentTarget } from './instrument.ts';
@@ -48,7 +47,7 @@ export function httpTracing({ registry, tracer, timer }: InstrumentTarget): Http
         attributes: attributesOf(request, route),
       });
       const context: InfraContext = {
-        requestId: randomUUID(),
+        requestId: crypto.randomUUID(),
         ...incoming,
         trace: contextOf(span),
       };

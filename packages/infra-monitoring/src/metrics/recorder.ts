@@ -1,5 +1,4 @@
-import { settled } from '../settled.ts';
-import type { Timer } from '../time.ts';
+import { settled, type Timer } from '../time.ts';
 import { unitOf } from './buckets.ts';
 import { describe, type MetricDescription } from './describe.ts';
 import type { Families } from './families.ts';

@@ -1,5 +1,3 @@
-import { randomFillSync } from 'node:crypto';
-
 const POOL = 4096;
 /** Bytes written out as text at a time. An id is a slice of that text and keeps it alive, so it is short. */
 const CHUNK = 256;
@@ -12,7 +10,7 @@ let at = 0;
 function take(digits: number): string {
   if (at + digits > text.length) {
     if (nextChunk === POOL) {
-      randomFillSync(pool);
+      crypto.getRandomValues(pool);
       nextChunk = 0;
     }
     text = pool.toString('hex', nextChunk, nextChunk + CHUNK);
