@@ -4,12 +4,17 @@ import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { shutdown } from '@vibeonrails/infra-core';
-import { resetInfra } from '@vibeonrails/infra-core/testing';
+import { type FakeClock, fakeClock, resetInfra } from '@vibeonrails/infra-core/testing';
 import { freePort } from '@vibeonrails/services';
 import { describeWith } from '@vibeonrails/services/vitest';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import type { RealtimeRedisOptions } from '../src/drivers/redis.ts';
-import { configureRealtime, createRealtime, type Realtime, realtimeHealthCheck } from '../src/index.ts';
+import {
+  configureRealtime,
+  createRealtime,
+  type Realtime,
+  type RealtimeRedisOptions,
+  realtimeHealthCheck,
+} from '../src/index.ts';
 import { eventually } from './peers.ts';
 import { add, push } from './recorder.ts';
 
@@ -31,6 +36,13 @@ function hubOn(url: string, redis: RealtimeRedisOptions = {}): Realtime {
   return hub;
 }
 
+/** A hub whose time is the test's: no command of it gives up. */
+function hubIn(url: string, clock: FakeClock): Realtime {
+  const hub = createRealtime({ redis: { url, timeout: '24h', connectTimeout: '24h' }, clock, env: {} });
+  onTestFinished(() => hub.close());
+  return hub;
+}
+
 const timed = async (work: Promise<unknown>): Promise<{ error: unknown; ms: number }> => {
   const startedAt = performance.now();
   const error = await work.then(
@@ -40,12 +52,31 @@ const timed = async (work: Promise<unknown>): Promise<{ error: unknown; ms: numb
   return { error, ms: performance.now() - startedAt };
 };
 const away = expect.objectContaining({ code: 'E_REALTIME_BROKER', retryable: true });
-const channelsOf = async (redis: { command(...words: string[]): Promise<string> }): Promise<string> =>
+interface Redis {
+  command(...words: string[]): Promise<string>;
+}
+const channelsOf = (redis: Redis): Promise<string> =>
   redis.command('EVAL', "return table.concat(redis.call('PUBSUB', 'CHANNELS'), ' ')", '0');
 
 /** The process that holds the first lease on channel c. */
-const holderOf = (redis: { command(...words: string[]): Promise<string> }): Promise<string> =>
+const holderOf = (redis: Redis): Promise<string> =>
   redis.command('EVAL', "return redis.call('ZRANGE', 'realtime:{c}:leases', 0, 0)[1]", '0');
+
+/** Lets all leases on channel c be over, as if nobody had renewed one for long. */
+const endLeases = (redis: Redis): Promise<string> =>
+  redis.command(
+    'EVAL',
+    "for _, p in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do redis.call('ZADD', KEYS[1], 1, p) end",
+    '1',
+    'realtime:{c}:leases',
+  );
+
+/** Leaves in channel c what a process that died leaves: a member, and a lease that is over. */
+async function leaveDead(redis: Redis): Promise<void> {
+  await redis.command('HSET', 'realtime:{c}:members', 'ada', '1 1 ');
+  await redis.command('SADD', 'realtime:{c}:of:dead', '3:adax');
+  await redis.command('ZADD', 'realtime:{c}:leases', '1', 'dead');
+}
 
 const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
@@ -109,11 +140,10 @@ describeWith('redis', 'hubs of several processes', { own: true }, (server) => {
   });
 
   test('tell of a crash on one process alone, however many look', async () => {
-    const crashed = hubOn(server().url, { lease: '600ms' });
-    add(crashed, 'a');
-    await crashed.subscribe('c', 'a', { presence: true }).ready;
-    // What a killed process leaves behind: a lease that nobody renews.
-    const lease = await holderOf(server());
+    const clock = fakeClock();
+    const stopped = hubIn(server().url, clock);
+    add(stopped, 'a');
+    await stopped.subscribe('c', 'a', { presence: true }).ready;
     const hubs = [1, 2, 3].map(() => hubOn(server().url, { lease: '600ms' }));
     const watchers = await Promise.all(
       hubs.map(async (hub, i) => {
@@ -122,15 +152,85 @@ describeWith('redis', 'hubs of several processes', { own: true }, (server) => {
         return watcher;
       }),
     );
-    await server().command('RENAME', `realtime:{c}:of:${lease}`, 'realtime:{c}:of:dead');
-    await server().command('ZADD', 'realtime:{c}:leases', '1', 'dead');
-    await server().command('ZREM', 'realtime:{c}:leases', lease);
+    await endLeases(server());
     await Promise.all(hubs.map((hub) => hub.presence('c')));
-    await eventually(() => expect(watchers[0]?.got).toContainEqual(push('c', '$leave', { id: 'a' })));
-    // Its process lives after all, finds that it was taken for dead, and says so.
-    await eventually(() => expect(watchers[0]?.got).toContainEqual(push('c', '$join', { id: 'a' })));
+    await eventually(() => expect(watchers[0]?.got).toContainEqual(push('c', '$leave', { id: 'a' })), 30_000);
+    // It lives after all, finds that it was taken for dead, and says so.
+    await clock.advance('20s');
+    await eventually(() => expect(watchers[0]?.got).toContainEqual(push('c', '$join', { id: 'a' })), 30_000);
     expect(watchers[0]?.got).toHaveLength(2);
     expect(await hubs[0]?.presence('c')).toEqual([{ id: 'a' }]);
+  });
+
+  describe('take nobody for dead who may have been kept from saying otherwise', () => {
+    const dead = [{ id: 'ada' }];
+
+    test('before they were in touch with Redis for the length of a lease', async () => {
+      const clock = fakeClock();
+      const hub = hubIn(server().url, clock);
+      const { got } = add(hub, 'w');
+      await hub.subscribe('c', 'w').ready;
+      await leaveDead(server());
+      expect(await hub.presence('c')).toEqual(dead);
+      for (const step of ['20s', '20s', '19s'] as const) {
+        await clock.advance(step);
+        expect(await hub.presence('c')).toEqual(dead);
+      }
+      await clock.advance('1s');
+      expect(await hub.presence('c')).toEqual([]);
+      await eventually(() => expect(got).toContainEqual(push('c', '$leave', { id: 'ada' })));
+    });
+
+    test('before the length of a lease has passed since they lost a connection', async () => {
+      const clock = fakeClock();
+      const hub = await inTouch(clock);
+      const { got } = add(hub, 'w');
+      await hub.subscribe('c', 'w').ready;
+      await leaveDead(server());
+      await server().command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+      await eventually(async () => {
+        await clock.advance('1ms');
+        expect(got).toContainEqual(push('c', '$gap', {}));
+      }, 20_000);
+      expect(await hub.presence('c')).toEqual(dead);
+      await clock.advance('30s');
+      expect(await hub.presence('c')).toEqual(dead);
+      await clock.advance('30s');
+      expect(await hub.presence('c')).toEqual([]);
+    });
+
+    test('after they were stopped themselves, or their machine slept', async () => {
+      const clock = fakeClock();
+      const hub = await inTouch(clock);
+      await leaveDead(server());
+      await clock.advance('41s');
+      expect(await hub.presence('c')).toEqual(dead);
+    });
+
+    test('but look again by themselves, also at a channel in which they have nobody', async () => {
+      const clock = fakeClock();
+      const hub = hubIn(server().url, clock);
+      await leaveDead(server());
+      expect(await hub.presence('c')).toEqual(dead);
+      await eventually(async () => {
+        await clock.advance('20s');
+        expect(await server().command('DBSIZE')).toBe('0');
+      }, 20_000);
+      await eventually(async () => {
+        await clock.advance('20s');
+        expect(clock.pending()).toBe(0);
+      }, 20_000);
+    });
+
+    /** A hub that may judge: in touch with Redis for the length of a lease. */
+    async function inTouch(clock: FakeClock): Promise<Realtime> {
+      const hub = hubIn(server().url, clock);
+      for (let i = 0; i < 4; i += 1) {
+        await hub.presence('c');
+        await clock.advance('20s');
+      }
+      return hub;
+    }
   });
 
   test('subscribe to what they use, in their namespace, and to nothing else', async () => {
@@ -206,7 +306,7 @@ describeWith('redis', 'hubs of several processes', { own: true }, (server) => {
 
 describeWith('redis', 'a hub whose Redis fails', { own: true, appendonly: true }, (server) => {
   test('gets everything back when it was killed: a gap is told, presence is whole', async () => {
-    const [one, two] = [1, 2].map(() => hubOn(server().url, { lease: '3s' })) as [Realtime, Realtime];
+    const [one, two] = [1, 2].map(() => hubOn(server().url)) as [Realtime, Realtime];
     const [{ got }] = [add(one, 'a'), add(two, 'b')];
     await one.subscribe('c', 'a', { presence: true }).ready;
     await two.subscribe('c', 'b', { presence: true }).ready;
@@ -219,15 +319,19 @@ describeWith('redis', 'a hub whose Redis fails', { own: true, appendonly: true }
     const late = one.subscribe('late', 'late').ready;
     await expect(late).rejects.toEqual(away);
     await server().restart();
+    // It was away for longer than a lease.
+    await endLeases(server());
+    const whole = [{ id: 'a' }, { id: 'b' }];
+    await eventually(async () => expect(await two.presence('c')).toEqual(whole), 30_000);
     await eventually(() => two.publish('c', 'e', 'back'), 30_000);
     await eventually(() => expect(got).toContainEqual(push('c', '$gap', {})), 30_000);
     await eventually(() => one.subscribe('late', 'late').ready, 30_000);
-    await two.publish('c', 'e', 'heard');
-    await eventually(() => expect(got.at(-1)).toEqual(push('c', 'e', 'heard')));
+    await eventually(() => two.publish('c', 'e', 'heard'), 30_000);
+    await eventually(() => expect(got).toContainEqual(push('c', 'e', 'heard')), 30_000);
     expect(got).not.toContainEqual(push('c', 'e', 'lost'));
     expect(got).not.toContainEqual(expect.objectContaining({ ev: '$leave' }));
-    expect(await two.presence('c')).toEqual([{ id: 'a' }, { id: 'b' }]);
-  }, 90_000);
+    await eventually(async () => expect(await one.presence('c')).toEqual(whole), 30_000);
+  }, 120_000);
 
   test('puts its members back when Redis has forgotten them', async () => {
     const hub = hubOn(server().url, { lease: '600ms' });

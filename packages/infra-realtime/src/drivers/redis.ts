@@ -23,7 +23,11 @@ export interface RealtimeRedisOptions {
   timeout?: Duration;
   /** How long `ready()` waits, and each attempt to connect. @default '5s' */
   connectTimeout?: Duration;
-  /** When the members of a process that died are counted as gone. It is renewed three times in this time. @default '60s' */
+  /**
+   * When the members of a process that died are counted as gone. It is renewed three times in this time. Below 15
+   * seconds an outage of Redis may make members leave and join again: a connection may take that long to come back.
+   * @default '60s'
+   */
   lease?: Duration;
 }
 
@@ -89,10 +93,7 @@ export function redisDriver(options: RedisDriverOptions): RealtimeDriver {
       await heard.ready();
     },
     subscribe: heard.subscribe,
-    async unsubscribe(channel) {
-      presence.unwatch(channel);
-      await heard.unsubscribe(channel);
-    },
+    unsubscribe: heard.unsubscribe,
     async publish(message) {
       const { channel } = message;
       const text = writeMessage(message);

@@ -21,8 +21,6 @@ export interface RedisPresenceOptions {
 
 /** Who is present, over all processes. */
 export interface RedisPresence extends Pick<RealtimeDriver, 'join' | 'leave' | 'members'> {
-  /** Looks at the channel's other processes too, for as long as it is subscribed to. */
-  unwatch(channel: string): void;
   /** There was trouble with Redis: others may not have been able to renew their leases either. */
   trouble(): void;
   close(): Promise<void>;
@@ -37,33 +35,51 @@ interface Here {
 const BATCH = 100;
 /** Keys live on for this many leases without a sign of life, so that nothing stays when every process dies. */
 const KEEP = 10;
+/** A renewal that failed is tried again after this many milliseconds at most. */
+const RETRY = 1000;
 
 const log = logger.child({ module: 'realtime' });
 
 /**
  * Makes {@link RedisPresence}. A process holds a lease on each channel it has members in, and renews it three times
- * in its length. Whoever finds a lease that is over takes the process's members away.
+ * in its length. Whoever finds a lease that is over takes the process's members away, if it was itself in touch with
+ * Redis for the length of a lease: until then the process may live, and have been kept from renewing.
  */
 export function redisPresence(options: RedisPresenceOptions): RedisPresence {
   const { link, names, process: self, lease, clock } = options;
   const beat = lease / 3;
   const joined = new Map<string, Map<string, Here>>();
   const watched = new Set<string>();
-  let troubledAt = Number.NEGATIVE_INFINITY;
-  let dueAt = 0;
+  let touchedAt = Number.NEGATIVE_INFINITY;
+  let inTouchSince = Number.POSITIVE_INFINITY;
+  let failing = false;
   let stop: (() => void) | undefined;
   let closed = false;
 
-  const evaluate = <A>(script: Script<A>, channel: string, owner: string, ...args: (string | number)[]) =>
-    link.run((client) => {
-      const keys = names.presence(channel, owner);
-      return client.call('EVAL', script.text, 3, ...keys, owner, lease, lease * KEEP, ...args) as Promise<A>;
-    });
-
-  /** After trouble everybody gets the time to renew a lease that ran out meanwhile. */
-  const isCalm = (): boolean => clock.now() - troubledAt > 1.5 * beat;
+  /** A gap without trouble counts as well: this process had nothing to do, or was stopped, or its machine slept. */
+  const touch = (): void => {
+    const now = clock.now();
+    if (now - touchedAt > 2 * beat) inTouchSince = now;
+    touchedAt = now;
+  };
   const trouble = (): void => {
-    troubledAt = clock.now();
+    touchedAt = Number.NEGATIVE_INFINITY;
+    inTouchSince = Number.POSITIVE_INFINITY;
+  };
+  const mayJudge = (): boolean => clock.now() - inTouchSince >= lease;
+
+  const evaluate = async <A>(
+    script: Script<A>,
+    channel: string,
+    owner: string,
+    ...args: (string | number)[]
+  ): Promise<A> => {
+    const keys = names.presence(channel, owner);
+    const answer = await link.run((client) =>
+      client.call('EVAL', script.text, 3, ...keys, owner, lease, lease * KEEP, ...args),
+    );
+    touch();
+    return answer as A;
   };
 
   const put = (channel: string, entry: string, { member: { id, info = '' } }: Here): Promise<number> =>
@@ -71,7 +87,7 @@ export function redisPresence(options: RedisPresenceOptions): RedisPresence {
 
   const list = async (channel: string): Promise<{ expired: string[]; members: PresenceMember[] }> => {
     const [expired, found] = await evaluate(LIST, channel, self);
-    return { expired: isCalm() ? expired.filter((owner) => owner !== self) : [], members: toMembers(found) };
+    return { expired: expired.filter((owner) => owner !== self), members: toMembers(found) };
   };
   const reap = async (channel: string, owners: readonly string[]): Promise<void> => {
     for (const owner of owners)
@@ -104,25 +120,25 @@ export function redisPresence(options: RedisPresenceOptions): RedisPresence {
     const here = joined.get(channel);
     if (here && (here.size === 0 || (await evaluate(HEARTBEAT, channel, self, here.size)) === 0))
       await repair(channel, here);
-    await reap(channel, (await list(channel)).expired);
+    const { expired } = await list(channel);
+    if (expired.length === 0 && !options.isHeard(channel)) watched.delete(channel);
+    if (mayJudge()) await reap(channel, expired);
   };
 
   const round = async (): Promise<void> => {
-    // A process that was stopped itself, or a machine that slept, cannot say that others are dead.
-    if (clock.now() - dueAt > beat) trouble();
     const channels = [...new Set([...joined.keys(), ...watched])];
     for (let start = 0; start < channels.length && !closed; start += BATCH) {
       const results = await Promise.allSettled(channels.slice(start, start + BATCH).map(visit));
       const failed = results.find((result) => result.status === 'rejected');
-      if (!failed) continue;
-      log.warn({ err: failed.reason }, 'presence could not be renewed and is tried again');
-      break;
+      if (failed && !failing)
+        log.warn({ err: failed.reason }, 'presence could not be renewed and is tried again');
+      failing = failed !== undefined;
+      if (failing) break;
     }
   };
   const schedule = (): void => {
     if (closed || stop) return;
-    dueAt = clock.now() + beat;
-    stop = clock.after(beat, () => {
+    stop = clock.after(failing ? Math.min(beat, RETRY) : beat, () => {
       void round().finally(() => {
         stop = undefined;
         if (joined.size + watched.size > 0) schedule();
@@ -155,16 +171,15 @@ export function redisPresence(options: RedisPresenceOptions): RedisPresence {
       return last;
     },
     async members(channel) {
-      if (options.isHeard(channel)) {
+      const { expired, members } = await list(channel);
+      if (expired.length > 0 || options.isHeard(channel)) {
         watched.add(channel);
         schedule();
       }
-      const { expired, members } = await list(channel);
-      if (expired.length === 0) return members;
+      if (expired.length === 0 || !mayJudge()) return members;
       await reap(channel, expired);
       return (await list(channel)).members;
     },
-    unwatch: (channel) => void watched.delete(channel),
     trouble,
     async close() {
       closed = true;
