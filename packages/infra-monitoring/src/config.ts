@@ -1,15 +1,5 @@
-import {
-  type Config,
-  type ConfigValues,
-  defineConfig,
-  int,
-  oneOf,
-  type Reader,
-  type ReportProblem,
-  secret,
-  text,
-  url,
-} from '@vibeonrails/infra-core';
+import type { Config, ConfigValues, Reader, ReportProblem } from '@vibeonrails/infra-core';
+import { defineConfig, int, oneOf, secret, text, url } from './core.ts';
 import { isCollectorUrl } from './drivers.ts';
 import { parsePairs, parseStatsdUrl } from './environment.ts';
 import { SAMPLERS, type SamplerName } from './tracing/sampler.ts';

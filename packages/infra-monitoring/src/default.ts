@@ -1,5 +1,5 @@
-import { logger, slot } from '@vibeonrails/infra-core';
 import type { FetchHandler } from '@vibeonrails/infra-core/http';
+import { log, slot } from './core.ts';
 import type { HttpSpanOptions } from './instrument/http.ts';
 import type { InstrumentOptions } from './instrument/instrument.ts';
 import type { MetricDescription } from './metrics/describe.ts';
@@ -19,10 +19,7 @@ import type { Attributes, EndSpanOptions, Span, SpanOptions } from './tracing/sp
 /** Records in place of a default that cannot be had, so that recording goes on without an error. */
 function standIn(err: unknown): Monitoring {
   return slot('monitoring-stand-in', 1, () => {
-    logger.error(
-      { err, module: 'monitoring' },
-      'the default monitoring cannot be used; recording apart from it',
-    );
+    log.error({ err }, 'the default monitoring cannot be used; recording apart from it');
     return createMonitoring({ env: {} });
   });
 }

@@ -1,4 +1,4 @@
-import { logger } from '@vibeonrails/infra-core';
+import { log } from './core.ts';
 import type { ExporterHost, MonitoringExporter } from './driver.ts';
 import type { DropReason } from './metrics/families.ts';
 import type { MetricSnapshot } from './metrics/snapshot.ts';
@@ -50,7 +50,7 @@ export function deferred({ name, takes, room, unsent, load }: DeferredExporter):
   /** `ready()` tells whoever asks; what waits is tried again then, and at each flush. */
   const start = (): void =>
     void loaded().catch((err: unknown) =>
-      logger.warn({ err, module: 'monitoring', exporter: name }, 'a monitoring exporter could not be loaded'),
+      log.warn({ err, exporter: name }, 'a monitoring exporter could not be loaded'),
     );
   const hold = (call: Call): void => {
     if (closed) return;

@@ -1,4 +1,5 @@
-import { type Duration, toMs } from '@vibeonrails/infra-core';
+import type { Duration } from '@vibeonrails/infra-core';
+import { toMs } from './core.ts';
 import { deferred } from './deferred.ts';
 import type { MonitoringExporter } from './driver.ts';
 import { MonitoringOptionError, wholeNumber } from './errors.ts';

@@ -1,5 +1,6 @@
-import { type Env, serviceName } from '@vibeonrails/infra-core';
+import type { Env } from '@vibeonrails/infra-core';
 import type { MonitoringValues } from './config.ts';
+import { serviceName } from './core.ts';
 import type { MonitoringExporter } from './driver.ts';
 import { DIALECTS, type OtlpOptions, otlp, type StatsdOptions, statsd } from './drivers.ts';
 

@@ -1,4 +1,4 @@
-import { InfraError } from '@vibeonrails/infra-core';
+import { InfraError } from './core.ts';
 
 /** A metric was described in a way that cannot be. */
 export class MetricDescriptionError extends InfraError {

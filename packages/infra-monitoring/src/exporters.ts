@@ -1,4 +1,4 @@
-import { logger } from '@vibeonrails/infra-core';
+import { log } from './core.ts';
 import type { ExporterHost, MonitoringExporter } from './driver.ts';
 import { ExporterError } from './errors.ts';
 import type { MetricSnapshot } from './metrics/snapshot.ts';
@@ -17,8 +17,6 @@ export interface Exporters {
   flush(): Promise<void>;
   close(): Promise<void>;
 }
-
-const log = logger.child({ module: 'monitoring' });
 
 /** Makes {@link Exporters}. Each throw is counted as `exporter_threw`. */
 export function exporters(host: ExporterHost & Pick<Registry, 'onSample'>): Exporters {

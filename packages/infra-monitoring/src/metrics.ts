@@ -1,4 +1,5 @@
-import { type Clock, systemClock } from '@vibeonrails/infra-core';
+import type { Clock } from '@vibeonrails/infra-core';
+import { systemClock } from './core.ts';
 import { wholeNumber } from './errors.ts';
 import { type Families, families } from './metrics/families.ts';
 import type { SampledSeries } from './metrics/family.ts';

@@ -1,4 +1,5 @@
-import { defineModule, type ModuleHandle } from '@vibeonrails/infra-core';
+import type { ModuleHandle } from '@vibeonrails/infra-core';
+import { defineModule } from './core.ts';
 import { createMonitoring, type Monitoring, type MonitoringOptions } from './monitoring.ts';
 import { VERSION } from './version.ts';
 

@@ -1,14 +1,6 @@
-import {
-  type Clock,
-  type Duration,
-  type Env,
-  logger,
-  type ModuleInstance,
-  onShutdown,
-  systemClock,
-  toMs,
-} from '@vibeonrails/infra-core';
+import type { Clock, Duration, Env, ModuleInstance } from '@vibeonrails/infra-core';
 import { config } from './config.ts';
+import { log, onShutdown, systemClock, toMs } from './core.ts';
 import type { MonitoringExporter } from './driver.ts';
 import { memoryExporter } from './drivers/memory.ts';
 import { exportersFrom } from './environment.ts';
@@ -81,8 +73,6 @@ export interface Monitoring extends ModuleInstance, Metrics, Tracer, HttpTracing
   /** Hands the metrics to the exporters and lets them send what they hold. */
   flush(): Promise<void>;
 }
-
-const log = logger.child({ module: 'monitoring' });
 
 /**
  * Makes a monitoring of its own, independent of the default one. A variable that is not valid is told by `ready()`,

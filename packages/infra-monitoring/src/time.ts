@@ -1,4 +1,5 @@
-import { type Clock, systemClock } from '@vibeonrails/infra-core';
+import type { Clock } from '@vibeonrails/infra-core';
+import { systemClock } from './core.ts';
 
 /** Where durations and timestamps come from. */
 export interface Timer {

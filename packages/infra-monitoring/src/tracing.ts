@@ -1,12 +1,5 @@
-import {
-  type Clock,
-  contextStorage,
-  type Duration,
-  type InfraContext,
-  systemClock,
-  type TraceContext,
-  toMs,
-} from '@vibeonrails/infra-core';
+import type { Clock, Duration, InfraContext, TraceContext } from '@vibeonrails/infra-core';
+import { contextStorage, systemClock, toMs } from './core.ts';
 import { wholeNumber } from './errors.ts';
 import { settled, timerOn } from './time.ts';
 import { newSpanId, newTraceId } from './tracing/ids.ts';

@@ -1,4 +1,5 @@
-import { loadedBy } from '@vibeonrails/vitest-config/examples';
+import { readFile } from 'node:fs/promises';
+import { loadedBy, loadedFiles } from '@vibeonrails/vitest-config/examples';
 import { expect, test } from 'vitest';
 
 const folder = new URL('..', import.meta.url);
@@ -51,4 +52,24 @@ test('./testing exports these names', async () => {
 
 test('importing the root loads no library', async () => {
   expect(await loadedBy(folder, '@vibeonrails/infra-monitoring')).toEqual([]);
+});
+
+test('importing the root loads the recording calls alone: no exporter, no rendering, no costly part of Node', async () => {
+  const source = `infra-monitoring/src/`;
+  const files = (await loadedFiles(folder, '@vibeonrails/infra-monitoring')).filter((file) =>
+    file.replaceAll('\\', '/').includes(source),
+  );
+  const names = files.map((file) => file.replaceAll('\\', '/').split(source)[1]);
+  for (const late of ['handler.ts', 'metrics/render.ts', 'drivers/statsd.ts', 'drivers/otlp.ts'])
+    expect(names).not.toContain(late);
+  // Each file costs a third of a millisecond at start.
+  expect(files.length).toBeLessThanOrEqual(32);
+  const sources = await Promise.all(files.map((file) => readFile(file, 'utf8')));
+  const importsOf = (code: string): string[] =>
+    [...code.matchAll(/^(?:import|export) (?!type )[^;]*? from '(@vibeonrails\/[^']+|node:[^']+)'/gm)].map(
+      ([, specifier]) => specifier ?? '',
+    );
+  const imported = sources.flatMap(importsOf);
+  expect(new Set(imported)).toEqual(new Set(['@vibeonrails/infra-core', 'node:perf_hooks']));
+  expect(imported.filter((specifier) => specifier === '@vibeonrails/infra-core')).toHaveLength(2);
 });

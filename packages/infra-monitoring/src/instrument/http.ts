@@ -1,5 +1,6 @@
-import { contextStorage, extract, type InfraContext } from '@vibeonrails/infra-core';
+import type { InfraContext } from '@vibeonrails/infra-core';
 import type { FetchHandler } from '@vibeonrails/infra-core/http';
+import { contextStorage, extract } from '../core.ts';
 import { settled } from '../time.ts';
 import type { Attributes } from '../tracing/span.ts';
 import { contextOf } from '../tracing.ts';

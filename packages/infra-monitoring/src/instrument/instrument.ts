@@ -1,4 +1,5 @@
-import { contextStorage, type Operations, slot, subscribeOperation } from '@vibeonrails/infra-core';
+import type { Operations } from '@vibeonrails/infra-core';
+import { contextStorage, slot, subscribeOperation } from '../core.ts';
 import type { Registry } from '../metrics.ts';
 import type { Timer } from '../time.ts';
 import type { Span } from '../tracing/span.ts';

@@ -1,5 +1,5 @@
-import { logger } from '@vibeonrails/infra-core';
-import { inferBuckets, unitOf } from './buckets.ts';
+import { log } from '../core.ts';
+import { inferBuckets, unitOf } from './describe.ts';
 import { Family, type MetricType, type SampledSeries, type Series } from './family.ts';
 import { type CleanReason, cleanMetricName } from './labels.ts';
 
@@ -42,7 +42,6 @@ export interface Families {
   all(): Iterable<Family>;
 }
 
-const log = logger.child({ module: 'monitoring' });
 const MAX_WARNINGS = 100;
 
 /** Names that a metric takes in a scrape, so that no other metric may. */

@@ -1,6 +1,5 @@
 import { settled, type Timer } from '../time.ts';
-import { unitOf } from './buckets.ts';
-import { describe, type MetricDescription } from './describe.ts';
+import { describe, type MetricDescription, unitOf } from './describe.ts';
 import type { Families } from './families.ts';
 import type { Series } from './family.ts';
 import type { Labels } from './labels.ts';
