@@ -1,8 +1,7 @@
-import { type Clock, type HealthCheck, logger, type Operation, operation } from '@vibeonrails/infra-core';
-import { failure } from './clean.ts';
-import { deferred } from './deferred.ts';
+import { type Clock, type HealthCheck, logger, type Operation, operation } from './core.ts';
 import type { HealthRow } from './report.ts';
-import { type Outcome, runCheck, type Stalls } from './run.ts';
+import { failure } from './report.ts';
+import { deferred, type Outcome, runCheck, type Stalls } from './run.ts';
 
 /** A check's settings, complete and in milliseconds. */
 export interface CheckSettings {

@@ -1,3 +1,4 @@
+import { type CheckSettings, type RegisteredCheck, registeredCheck } from './check.ts';
 import {
   type Clock,
   type Duration,
@@ -8,8 +9,7 @@ import {
   onShutdown,
   systemClock,
   toMs,
-} from '@vibeonrails/infra-core';
-import { type CheckSettings, type RegisteredCheck, registeredCheck } from './check.ts';
+} from './core.ts';
 import { HealthCheckDuplicateError, HealthCheckInvalidError } from './errors.ts';
 import { type HealthReport, type HealthRow, statusOf, worseOf } from './report.ts';
 

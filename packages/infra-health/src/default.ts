@@ -1,7 +1,7 @@
-import type { HealthCheck } from '@vibeonrails/infra-core';
 import type { FetchHandler } from '@vibeonrails/infra-core/http';
 import type { CheckHealthOptions, Health, HealthCheckOptions, HealthOptions } from './checks.ts';
-import { type HealthHandlerOptions, handlerOf } from './handler.ts';
+import type { HealthCheck } from './core.ts';
+import { answer, type HealthHandlerOptions } from './handler.ts';
 import { handle } from './module.ts';
 import type { HealthReport } from './report.ts';
 
@@ -41,7 +41,7 @@ export function markStarted(): void {
  * `error`. For `node:http` and Express wrap it in `toNodeHandler` of `@vibeonrails/infra-core/http`.
  */
 export function healthHandler(options: HealthHandlerOptions = {}): FetchHandler {
-  return handlerOf(() => options.health ?? handle.instance(), options);
+  return async (request) => answer(request, options.health ?? handle.instance(), options);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { InfraError } from '@vibeonrails/infra-core';
+import { InfraError } from './core.ts';
 
 /** A health check that cannot be registered: its name, function or one of its options is not what it must be. */
 export class HealthCheckInvalidError extends InfraError {

@@ -1,7 +1,5 @@
-import { logger } from '@vibeonrails/infra-core';
-import type { FetchHandler } from '@vibeonrails/infra-core/http';
 import type { CheckHealthOptions, Health } from './checks.ts';
-import { toHealthJson } from './health-json.ts';
+import { type HealthStatus, logger } from './core.ts';
 import type { HealthReport } from './report.ts';
 
 /** How health is served. */
@@ -28,29 +26,28 @@ const ENDPOINTS: ReadonlyMap<string, CheckHealthOptions> = new Map<string, Check
 
 const METHODS = 'GET, HEAD';
 
-/** Serves the registry that `of` returns, asked anew at each request. */
-export function handlerOf(of: () => Health, options: HealthHandlerOptions): FetchHandler {
-  const { format = 'default' } = options;
-  return async (request) => {
-    const endpoint = ENDPOINTS.get(/([^/]*)\/*$/.exec(new URL(request.url).pathname)?.[1] ?? '');
-    if (!endpoint) return plain(404, 'Not found: try /livez, /readyz, /startupz or /health.');
-    if (request.method !== 'GET' && request.method !== 'HEAD')
-      return plain(405, `Method not allowed: use ${METHODS}.`, { allow: METHODS });
-    const report = await of().check({ ...endpoint, signal: request.signal });
-    const shown = request.method === 'GET' && (await maySee(options.details, request));
-    const health = format === 'health+json';
-    const body = health ? toHealthJson(report, shown) : shown ? report : { status: report.status };
-    return new Response(request.method === 'HEAD' ? null : `${JSON.stringify(body)}\n`, {
-      status: statusCode(report),
-      headers: {
-        'content-type': health ? 'application/health+json' : 'application/json',
-        'cache-control': 'no-store',
-      },
-    });
-  };
+/** Answers a probe with what `health` reports. */
+export async function answer(
+  request: Request,
+  health: Health,
+  { details, format = 'default' }: HealthHandlerOptions,
+): Promise<Response> {
+  const endpoint = ENDPOINTS.get(/([^/]*)\/*$/.exec(new URL(request.url).pathname)?.[1] ?? '');
+  if (!endpoint) return plain(404, 'Not found: try /livez, /readyz, /startupz or /health.');
+  if (request.method !== 'GET' && request.method !== 'HEAD')
+    return plain(405, `Method not allowed: use ${METHODS}.`, { allow: METHODS });
+  const report = await health.check({ ...endpoint, signal: request.signal });
+  const shown = request.method === 'GET' && (await maySee(details, request));
+  const asDraft = format === 'health+json';
+  const body = asDraft ? toHealthJson(report, shown) : shown ? report : { status: report.status };
+  return new Response(request.method === 'HEAD' ? null : `${JSON.stringify(body)}\n`, {
+    status: report.status === 'error' ? 503 : 200,
+    headers: {
+      'content-type': asDraft ? 'application/health+json' : 'application/json',
+      'cache-control': 'no-store',
+    },
+  });
 }
-
-const statusCode = ({ status }: HealthReport): number => (status === 'error' ? 503 : 200);
 
 async function maySee(details: HealthHandlerOptions['details'], request: Request): Promise<boolean> {
   if (typeof details !== 'function') return details === 'always';
@@ -67,4 +64,28 @@ function plain(status: number, text: string, headers: Record<string, string> = {
     status,
     headers: { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store', ...headers },
   });
+}
+
+const WORDS: Readonly<Record<HealthStatus, string>> = { ok: 'pass', degraded: 'warn', error: 'fail' };
+
+/** A report in the form of draft-inadarei-api-health-check-06, with its checks where `details` is true. */
+function toHealthJson(report: HealthReport, details: boolean): object {
+  const status = WORDS[report.status];
+  if (!details) return { status };
+  const checks = report.checks.map(({ name, status, message, data, checkedAt }) => [
+    name,
+    [
+      {
+        status: WORDS[status],
+        time: checkedAt,
+        ...(message === undefined ? {} : { output: message }),
+        ...(data === undefined ? {} : { observedValue: data }),
+      },
+    ],
+  ]);
+  return {
+    status,
+    ...(report.message ? { output: report.message } : {}),
+    checks: Object.fromEntries(checks),
+  };
 }

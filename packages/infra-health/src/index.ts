@@ -9,9 +9,16 @@ export {
 export { checkHealth, configureHealth, healthHandler, markStarted, registerHealthCheck } from './default.ts';
 export { HealthCheckDuplicateError, HealthCheckInvalidError } from './errors.ts';
 export type { HealthHandlerOptions } from './handler.ts';
-export { type DiskCheckOptions, disk } from './ready-made/disk.ts';
-export { type EventLoopCheckOptions, eventLoop } from './ready-made/event-loop.ts';
-export { type HttpCheckOptions, http } from './ready-made/http.ts';
-export { type MemoryCheckOptions, memory } from './ready-made/memory.ts';
-export { type TcpCheckOptions, tcp } from './ready-made/tcp.ts';
+export {
+  type DiskCheckOptions,
+  disk,
+  type EventLoopCheckOptions,
+  eventLoop,
+  type HttpCheckOptions,
+  http,
+  type MemoryCheckOptions,
+  memory,
+  type TcpCheckOptions,
+  tcp,
+} from './ready-made.ts';
 export type { HealthReport, HealthRow } from './report.ts';

@@ -1,5 +1,5 @@
-import { defineModule, type ModuleHandle } from '@vibeonrails/infra-core';
 import { createHealth, type Health, type HealthOptions } from './checks.ts';
+import { defineModule, type ModuleHandle } from './core.ts';
 import { VERSION } from './version.ts';
 
 /** The default registry of this process. */

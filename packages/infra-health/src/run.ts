@@ -1,6 +1,5 @@
-import type { Clock, HealthCheck, HealthResult } from '@vibeonrails/infra-core';
-import { cleanResult, failure, thrownText } from './clean.ts';
-import { deferred } from './deferred.ts';
+import type { Clock, HealthCheck, HealthResult } from './core.ts';
+import { cleanResult, failure, thrownText } from './report.ts';
 
 /** Shared by the checks of one registry: when a check was last seen to keep the process from doing anything else. */
 export interface Stalls {
@@ -82,4 +81,19 @@ function startDeadline(timeout: number, clock: Clock, onUp: () => void): Deadlin
     cancel = clock.after(lost, onUp);
   });
   return { lateBy, cancel: () => cancel() };
+}
+
+/** A promise, and what resolves it. */
+export interface Deferred<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+}
+
+/** Makes a {@link Deferred}. */
+export function deferred<T>(): Deferred<T> {
+  let resolve: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
 }

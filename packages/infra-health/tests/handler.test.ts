@@ -167,10 +167,11 @@ test('a client that goes away does not end the check for the next one', async ()
   const promise = new Promise<{ status: 'ok' }>((done) => {
     resolve = done;
   });
-  registerHealthCheck('slow', () => {
+  const slow = () => {
     check();
     return promise;
-  });
+  };
+  registerHealthCheck('slow', slow, { timeout: '30s' });
   const arrived = vi.fn();
   const handler = healthHandler();
   const server = await serve((request) => {
@@ -181,11 +182,11 @@ test('a client that goes away does not end the check for the next one', async ()
   try {
     const gone = new AbortController();
     const first = fetch(`${server.url}/readyz`, { signal: gone.signal }).catch(() => 'gone');
-    await vi.waitFor(() => expect(arrived).toHaveBeenCalledTimes(1));
+    await vi.waitFor(() => expect(arrived).toHaveBeenCalledTimes(1), { timeout: 15_000 });
     gone.abort();
     expect(await first).toBe('gone');
     const second = fetch(`${server.url}/readyz`);
-    await vi.waitFor(() => expect(arrived).toHaveBeenCalledTimes(2));
+    await vi.waitFor(() => expect(arrived).toHaveBeenCalledTimes(2), { timeout: 15_000 });
     resolve({ status: 'ok' });
     expect((await second).status).toBe(200);
     expect(check).toHaveBeenCalledTimes(1);

@@ -1,13 +1,15 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { type Logger, modulesInUse, shutdown, slot, subscribeOperation } from '@vibeonrails/infra-core';
 import { resetInfra } from '@vibeonrails/infra-core/testing';
-import { loadedBy } from '@vibeonrails/vitest-config/examples';
+import { loadedBy, loadedFiles } from '@vibeonrails/vitest-config/examples';
 import { afterEach, expect, test, vi } from 'vitest';
 import * as root from '../src/index.ts';
 import * as testing from '../src/testing.ts';
 import { VERSION } from '../src/version.ts';
 
 const { checkHealth, configureHealth, createHealth, healthHandler, markStarted, registerHealthCheck } = root;
+const home = new URL('..', import.meta.url);
 afterEach(resetInfra);
 
 test('the public names stay as they are', () => {
@@ -41,7 +43,33 @@ test('the version is the one of package.json', () => {
 });
 
 test('importing it loads no library', async () => {
-  expect(await loadedBy(new URL('..', import.meta.url), '@vibeonrails/infra-health')).toEqual([]);
+  expect(await loadedBy(home, '@vibeonrails/infra-health')).toEqual([]);
+});
+
+test('importing it loads a few small files, and of Node.js only what the core has loaded', async () => {
+  const src = fileURLToPath(new URL('src/', home));
+  const files = await loadedFiles(home, '@vibeonrails/infra-health');
+  const own = files.filter((file) => file.startsWith(src));
+  expect(own.map((file) => file.slice(src.length))).toMatchInlineSnapshot(`
+    [
+      "check.ts",
+      "checks.ts",
+      "core.ts",
+      "default.ts",
+      "errors.ts",
+      "handler.ts",
+      "index.ts",
+      "module.ts",
+      "ready-made.ts",
+      "report.ts",
+      "run.ts",
+      "version.ts",
+    ]
+  `);
+  const imports = own.flatMap((file) => [
+    ...readFileSync(file, 'utf8').matchAll(/^(?:import|\}) (?!type\b).*from '(node:.*)'/gm),
+  ]);
+  expect(imports.map(([, name]) => name)).toEqual(['node:events']);
 });
 
 test('it is in use once imported', async () => {

@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Server } from 'node:net';
-import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { HealthResult } from '@vibeonrails/infra-core';
 import { resetInfra } from '@vibeonrails/infra-core/testing';
@@ -16,8 +15,11 @@ afterEach(() => {
   servers.clear();
 });
 
+/** For what a socket decides. */
+const patient = { timeout: 15_000 };
+
 const ask = (check: Parameters<ReturnType<typeof createHealth>['register']>[1]): Promise<HealthResult> =>
-  Promise.resolve(check({ signal: AbortSignal.timeout(5000) }));
+  Promise.resolve(check({ signal: AbortSignal.timeout(30_000) }));
 
 async function listen<S extends Server>(server: S): Promise<number> {
   servers.add(server);
@@ -39,8 +41,8 @@ test('disk compares the used share with its limits, and agrees with df', async (
   const { stdout } = await promisify(execFile)('df', ['-P', '.']);
   const percent = Number(/(\d+)%/.exec(stdout)?.[1]);
   expect(seen).toMatchObject({ status: 'ok', data: { path: '.' } });
-  // df rounds up.
-  expect(Math.abs(Number(seen.data?.usedPercent) - percent)).toBeLessThanOrEqual(1);
+  // df rounds up, and others write meanwhile.
+  expect(Math.abs(Number(seen.data?.usedPercent) - percent)).toBeLessThanOrEqual(2);
   expect((await ask(disk({ degradedAt: 0 }))).status).toBe('degraded');
   expect((await ask(disk({ errorAt: 0 }))).status).toBe('error');
 });
@@ -64,8 +66,9 @@ test('memory compares what the process takes with what it may take', async () =>
   expect(Number(seen.data?.rssBytes)).toBeGreaterThan(10 * 2 ** 20);
   expect(Number(seen.data?.limitBytes)).toBeGreaterThan(Number(seen.data?.rssBytes));
   const rss = process.memoryUsage.rss();
-  expect((await ask(memory({ limitBytes: rss / 0.87 }))).status).toBe('degraded');
-  expect((await ask(memory({ limitBytes: rss / 2 }))).status).toBe('error');
+  const half = memory({ limitBytes: rss * 2, degradedAt: 0.2, errorAt: 0.9 });
+  expect((await ask(half)).status).toBe('degraded');
+  expect((await ask(memory({ limitBytes: rss / 4 }))).status).toBe('error');
 });
 
 test('memory counts the heap against its own limit', async () => {
@@ -75,22 +78,50 @@ test('memory counts the heap against its own limit', async () => {
   expect(seen.status).toBe('degraded');
 });
 
-test('eventLoop sees a stall once, also one that has only just ended', async () => {
-  const check = eventLoop({ degradedAt: '100ms', errorAt: '10s' });
-  expect((await ask(check)).status).toBe('ok');
+test('eventLoop sees a stall that has only just ended', async () => {
+  const check = eventLoop({ degradedAt: '100ms', errorAt: '1h' });
+  await ask(check);
   for (const end = Date.now() + 300; Date.now() < end; );
   const stalled = await ask(check);
   expect(stalled.status).toBe('degraded');
   expect(Number(stalled.data?.longestMs)).toBeGreaterThanOrEqual(250);
-  expect((await ask(check)).data?.longestMs).toBeLessThan(100);
+});
+
+/** Holds the time that stalls are measured by. */
+function heldTime() {
+  let now = 1000;
+  const asked = vi.spyOn(performance, 'now').mockImplementation(() => now);
+  return {
+    advance(ms: number) {
+      now += ms;
+    },
+    /** Resolves after a timer has asked for the time. */
+    sampled: () => {
+      const before = asked.mock.calls.length;
+      return vi.waitFor(() => expect(asked.mock.calls.length).toBeGreaterThan(before), { timeout: 15_000 });
+    },
+  };
+}
+
+test('eventLoop tells of a stall once', async () => {
+  const time = heldTime();
+  const check = eventLoop();
+  expect(await ask(check)).toMatchObject({ status: 'ok', data: { longestMs: 0 } });
+  time.advance(520);
+  expect(await ask(check)).toMatchObject({ status: 'degraded', data: { longestMs: 500 } });
+  time.advance(20);
+  expect(await ask(check)).toMatchObject({ status: 'ok', data: { longestMs: 0 } });
 });
 
 test('eventLoop remembers a stall between two questions', async () => {
-  const check = eventLoop({ degradedAt: '20ms', errorAt: '150ms' });
+  const time = heldTime();
+  const check = eventLoop();
   await ask(check);
-  for (const end = Date.now() + 250; Date.now() < end; );
-  await wait(100);
-  expect((await ask(check)).status).toBe('error');
+  time.advance(2520);
+  await time.sampled();
+  time.advance(20);
+  await time.sampled();
+  expect(await ask(check)).toMatchObject({ status: 'error', data: { longestMs: 2500 } });
 });
 
 test('eventLoop does not keep the process alive', async () => {
@@ -105,8 +136,8 @@ test('eventLoop does not keep the process alive', async () => {
     code,
   ];
   const cwd = new URL('..', import.meta.url);
-  await expect(promisify(execFile)(process.execPath, args, { cwd, timeout: 15_000 })).resolves.toBeDefined();
-});
+  await expect(promisify(execFile)(process.execPath, args, { cwd, timeout: 30_000 })).resolves.toBeDefined();
+}, 40_000);
 
 test('tcp connects to a server that is there', async () => {
   const closed = vi.fn();
@@ -115,12 +146,12 @@ test('tcp connects to a server that is there', async () => {
     status: 'ok',
     message: `127.0.0.1:${port} accepts connections`,
   });
-  await vi.waitFor(() => expect(closed).toHaveBeenCalledTimes(1));
+  await vi.waitFor(() => expect(closed).toHaveBeenCalledTimes(1), patient);
 });
 
 test('tcp is an error where nothing listens, and says where', async () => {
   const port = await deadPort();
-  const health = createHealth();
+  const health = createHealth({ timeout: '15s' });
   health.register('tcp', tcp({ port }));
   expect((await health.check()).checks[0]).toMatchObject({
     status: 'error',
@@ -161,11 +192,11 @@ test('http that gets no answer is an error after the timeout, and hangs up', asy
     status: 'error',
     message: 'did not answer within 150 ms',
   });
-  await vi.waitFor(() => expect(hungUp).toHaveBeenCalled());
+  await vi.waitFor(() => expect(hungUp).toHaveBeenCalled(), patient);
 });
 
 test('http to where nothing listens is an error that says why', async () => {
-  const health = createHealth();
+  const health = createHealth({ timeout: '15s' });
   health.register('api', http(`http://127.0.0.1:${await deadPort()}`));
   expect((await health.check()).checks[0]).toMatchObject({
     status: 'error',
