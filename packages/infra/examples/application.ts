@@ -46,6 +46,7 @@ async function serveWeb(port: number | undefined): Promise<RunningServer> {
   // uWebSockets.js cannot share the port of the pages and gets one of its own.
   if (server.engine === 'uws') live.url = await server.listen();
   else await server.attach(web.server);
+  live.engine = server.engine;
   return web;
 }
 

@@ -36,8 +36,16 @@ export function keepEvidence(): void {
   });
 }
 
-/** A trace as indented lines with their times, and its log lines, over all processes. */
-export async function evidenceOf(traceId: string): Promise<{ trace: string; log: string }> {
+/** One line of a trace: how deep it lies, when it began after the trace did, and how long it took, in ms. */
+export interface TraceLine {
+  name: string;
+  depth: number;
+  start: number;
+  ms: number;
+}
+
+/** A trace, parents before children, and its log lines, over all processes. */
+export async function evidenceOf(traceId: string): Promise<{ trace: TraceLine[]; log: string }> {
   const here = seenHere(traceId);
   const there = await cache.get<Evidence>(`evidence:${traceId}`);
   const spans = new Map([...here.spans, ...(there?.spans ?? [])].map((span) => [span.spanId, span]));
@@ -46,25 +54,26 @@ export async function evidenceOf(traceId: string): Promise<{ trace: string; log:
   );
   const log = [...lines.values()].sort((a, b) => a.time - b.time);
   return {
-    trace: treeText([...spans.values()].sort((a, b) => a.startTime - b.startTime)),
+    trace: traceLines([...spans.values()].sort((a, b) => a.startTime - b.startTime)),
     log: log
       .map(({ time, trace_id, msg }) => `${new Date(time).toISOString()} ${trace_id} ${msg}`)
       .join('\n'),
   };
 }
 
-function treeText(spans: readonly FinishedSpan[]): string {
+function traceLines(spans: readonly FinishedSpan[]): TraceLine[] {
   const ids = new Set(spans.map(({ spanId }) => spanId));
-  const under = (parent: string | undefined, depth: number): string[] =>
+  const began = spans[0]?.startTime ?? 0;
+  const under = (parent: string | undefined, depth: number): TraceLine[] =>
     spans
       .filter(({ parentSpanId }) =>
         parent === undefined ? !ids.has(parentSpanId ?? '') : parentSpanId === parent,
       )
-      .flatMap(({ spanId, name, duration }) => [
-        `${'  '.repeat(depth)}${name}  ${duration.toFixed(1)} ms`,
+      .flatMap(({ spanId, name, startTime, duration }) => [
+        { name, depth, start: startTime - began, ms: duration },
         ...under(spanId, depth + 1),
       ]);
-  return under(undefined, 0).join('\n');
+  return under(undefined, 0);
 }
 
 /** The HTML of the newest e-mail to this address. */

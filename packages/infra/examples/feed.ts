@@ -11,8 +11,8 @@ export interface Step {
   at: number;
 }
 
-/** Where pages connect; beside the pages themselves when nothing else is said. */
-export const live: { url?: string } = {};
+/** Where pages connect, beside the pages themselves when nothing else is said; and what answers there. */
+export const live: { url?: string; engine?: string } = {};
 
 /** Anyone may watch; only this program publishes. */
 export const feed = channel('sign-ups', { authorize: () => true });

@@ -11,6 +11,7 @@ import { realtime } from '@vibeonrails/infra/realtime';
 import { storage } from '@vibeonrails/infra/storage';
 import { clientScript } from './client-script.ts';
 import { emailTo, evidenceOf } from './evidence.ts';
+import { excerpts } from './excerpts.ts';
 import { live } from './feed.ts';
 import { countPeople, findPerson } from './people.ts';
 import { FormError, signUp } from './sign-up.ts';
@@ -31,6 +32,7 @@ const routes: Record<string, (request: Request, id: string) => Response | Promis
   'GET /page.js': page('page.js', 'text/javascript; charset=utf-8'),
   'GET /client.js': script,
   'GET /state': state,
+  'GET /code': async () => Response.json(await excerpts()),
   'POST /sign-up': postSignUp,
   'GET /people/:id': person,
   'GET /people/:id/email': async (_, id) => {
@@ -86,13 +88,42 @@ async function state(): Promise<Response> {
   const [total, health, metrics] = await Promise.all([countPeople(), checkHealth(), registry.render()]);
   return Response.json({
     ...total,
-    health: health.checks.map(({ name, status }) => `${name} ${status}`).join(', '),
+    health: health.checks.map(({ name, status }) => ({ name, status })),
     crons: (await crons()).map(({ name, next }) => ({ name, next })),
     metrics: metrics
       .split('\n')
-      .filter((line) => /_total|^(http_server|queue|email)_.*_count/.test(line))
-      .join('\n'),
-    engines: `queue: ${queue.driver}, cache: ${cache.driver}, realtime: ${realtime.driver}, storage: ${storage.driver}, e-mail: ${email.driver}`,
+      .filter((line) => /^(\w+_total|(queue|email)_\w+_count|http_server_\w+_count.*sign-up)/.test(line))
+      .map((line) => ({
+        series: line.slice(0, line.lastIndexOf(' ')),
+        value: line.slice(line.lastIndexOf(' ') + 1),
+      })),
+    engines: engines(),
     live: live.url,
   });
+}
+
+/** What each module runs on now, and what starts the demo on its other engine. */
+function engines(): { module: string; driver: string; other: string }[] {
+  const plain = 'npm run demo';
+  const onRedis = (module: string, driver: string) => ({
+    module,
+    driver,
+    other: driver === 'memory' ? `${plain} -- --redis` : plain,
+  });
+  return [
+    onRedis('queue', queue.driver),
+    onRedis('cache', cache.driver),
+    onRedis('realtime', realtime.driver),
+    {
+      module: 'storage',
+      driver: storage.driver,
+      other: storage.driver === 'fs' ? `${plain} -- --s3` : plain,
+    },
+    { module: 'e-mail', driver: email.driver, other: 'SMTP_URL=smtp://… npm run demo' },
+    {
+      module: 'WebSockets',
+      driver: live.engine ?? 'none',
+      other: live.engine === 'ws' ? `${plain} -- --uws` : plain,
+    },
+  ];
 }

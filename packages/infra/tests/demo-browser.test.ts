@@ -1,4 +1,7 @@
 // The demo in a real browser, as a newcomer uses it.
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import { environmentOf } from '@vibeonrails/services';
 import { describeWith } from '@vibeonrails/services/vitest';
 import { type Browser, chromium, type Page } from 'playwright-core';
@@ -11,8 +14,21 @@ const PNG = Buffer.from(
 );
 const STEPS = ['received', 'stored', 'enqueued', 'working', 'e-mailed'];
 
+/** Where the pictures of the page go; ignored by git. */
+const SCREENSHOTS = fileURLToPath(new URL('../.screenshots', import.meta.url));
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** What axe finds wrong with the page as it is, one line each. The e-mail's frame is a document of its own. */
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(AXE);
+  const found = await page.evaluate('axe.run({ exclude: [["iframe"]] })');
+  return (found as { violations: { id: string; nodes: { html: string }[] }[] }).violations.flatMap(
+    ({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`),
+  );
+}
+
 /** The same walk whatever the demo runs on. */
-function walk(title: string, start: () => Promise<Demo>): void {
+function walk(title: string, folder: string, engines: readonly string[], start: () => Promise<Demo>): void {
   describeWith('chromium', title, (found) => {
     let demo: Demo;
     let browser: Browser;
@@ -43,17 +59,16 @@ function walk(title: string, start: () => Promise<Demo>): void {
       await page.click('button');
       await expect.poll(() => page.textContent('#email-problem')).toBe('This is not an e-mail address.');
       expect(await page.evaluate('document.activeElement.id')).toBe('email');
-      expect(await page.locator('#steps li').count()).toBe(0);
+      expect(await page.locator('#steps li[data-trace]').count()).toBe(0);
+      expect(await violations(page)).toEqual([]);
     });
 
     test('a sign-up shows each step as it happens, all under one trace', async () => {
       await page.fill('#email', 'ada@example.com');
       await page.click('button');
-      await page.waitForSelector('#steps li[data-step="e-mailed"]');
-      const steps = page.locator('#steps li');
-      expect(await steps.evaluateAll((items) => items.map((item) => item.dataset.step))).toSatisfy(
-        (seen: string[]) => STEPS.every((step) => seen.includes(step)) && seen.length === STEPS.length,
-      );
+      await page.waitForSelector('#steps li[data-step="e-mailed"][data-trace]');
+      const steps = page.locator('#steps li[data-trace]');
+      expect(await steps.evaluateAll((items) => items.map((item) => item.dataset.step))).toEqual(STEPS);
       const traces = await steps.evaluateAll((items) => items.map((item) => item.dataset.trace));
       expect(new Set(traces).size).toBe(1);
       expect(traces[0]).toMatch(/^[0-9a-f]{32}$/);
@@ -77,11 +92,55 @@ function walk(title: string, start: () => Promise<Demo>): void {
       expect([...order].sort((a, b) => a - b)).toEqual(order);
     });
 
+    test('each step has the code behind it, in ten lines or so', async () => {
+      const codes = await page
+        .locator('details[data-code]')
+        .evaluateAll((all) => all.map((one) => one.querySelector('pre').textContent));
+      expect(codes.length).toBe(10);
+      for (const code of codes) expect(code.split('\n').length).toBeLessThanOrEqual(14);
+      const calls = [
+        'z.object',
+        'storage.put',
+        'enqueue(',
+        'defineJob',
+        'sendEmail(',
+        'publish(',
+        'signedUrl',
+      ];
+      calls.push('cache.getOrSet', 'boot(', 'defineCron');
+      for (const call of calls) expect(codes.join('\n')).toContain(call);
+      await page.locator('[data-step="stored"] summary').click();
+      await page.locator('[data-step="stored"] pre').waitFor({ state: 'visible' });
+    });
+
+    test('the page says what it runs on, and what to type to change that', async () => {
+      const rows = await page.locator('#engines tbody tr').allTextContents();
+      expect(rows).toEqual(engines);
+    });
+
     test('totals, health, the cron and the metrics are shown', async () => {
       await expect.poll(() => page.textContent('#people')).toMatch(/^1 /);
       expect(await page.textContent('#health')).toContain('queue ok');
       expect(await page.textContent('#crons')).toContain('nightly-count');
-      expect(await page.textContent('#metrics')).toContain('sign_ups_total 1');
+      expect(await page.textContent('#metrics')).toContain('sign_ups_total1');
+    });
+
+    test.each([
+      ['light', { colorScheme: 'light' }, { width: 1280, height: 900 }],
+      ['dark', { colorScheme: 'dark' }, { width: 1280, height: 900 }],
+      ['phone', { colorScheme: 'light' }, { width: 390, height: 844 }],
+      ['phone-dark', { colorScheme: 'dark' }, { width: 390, height: 844 }],
+    ] as const)('%s: readable, and axe finds nothing', async (name, media, size) => {
+      await page.emulateMedia(media);
+      await page.setViewportSize(size);
+      expect(await violations(page)).toEqual([]);
+      const wider = 'document.documentElement.scrollWidth > document.documentElement.clientWidth';
+      expect(await page.evaluate(wider)).toBe(false);
+      mkdirSync(SCREENSHOTS, { recursive: true });
+      // All of it in view: the e-mail's frame is painted only there.
+      const height = Number(await page.evaluate('document.documentElement.scrollHeight'));
+      await page.setViewportSize({ ...size, height });
+      await page.screenshot({ path: `${SCREENSHOTS}/${folder}-${name}.png`, fullPage: true });
     });
 
     test('nothing went wrong in the page', () => {
@@ -99,12 +158,36 @@ function walk(title: string, start: () => Promise<Demo>): void {
   });
 }
 
-walk('the demo in a browser', () => startDemo());
+walk(
+  'the demo in a browser',
+  'embedded',
+  [
+    'queuememorynpm run demo -- --redis',
+    'cachememorynpm run demo -- --redis',
+    'realtimememorynpm run demo -- --redis',
+    'storagefsnpm run demo -- --s3',
+    'e-mailoutboxSMTP_URL=smtp://… npm run demo',
+    'WebSocketswsnpm run demo -- --uws',
+  ],
+  () => startDemo(),
+);
 
 describeWith('redis', 'on engines: two web processes and a worker', (redis) => {
   describeWith('s3', 'and an S3 store', (s3) => {
     // Their addresses are in the environment, so the demo starts none of its own.
     const env = () => ({ ...environmentOf(redis()), ...environmentOf(s3()) });
-    walk('the demo in a browser', () => startDemo(['--redis', '--s3', '--uws'], env()));
+    walk(
+      'the demo in a browser',
+      'engines',
+      [
+        'queuebullmqnpm run demo',
+        'cacheredisnpm run demo',
+        'realtimeredisnpm run demo',
+        'storages3npm run demo',
+        'e-mailoutboxSMTP_URL=smtp://… npm run demo',
+        'WebSocketsuwsnpm run demo',
+      ],
+      () => startDemo(['--redis', '--s3', '--uws'], env()),
+    );
   });
 });

@@ -6,6 +6,29 @@ let startedAt = 0;
 /** Steps can arrive before the answer to the form does: they are kept until we know which sign-up is ours. */
 const early = [];
 
+/** An element with its text, and its class where one is given. */
+function element(name, text, className = '') {
+  const made = document.createElement(name);
+  made.textContent = text;
+  made.className = className;
+  return made;
+}
+
+/** Fills a table's body; a row is a list of elements. */
+function fillTable(id, rows) {
+  const cells = (row) => row.map((cell) => wrap('td', cell));
+  const made = rows.map((row) => wrap('tr', ...cells(row)));
+  $(id)
+    .querySelector('tbody')
+    .replaceChildren(...made);
+}
+
+function wrap(name, ...children) {
+  const made = document.createElement(name);
+  made.append(...children);
+  return made;
+}
+
 // An engine that cannot share the port of this page has an address of its own.
 const { live: elsewhere } = await (await fetch('/state')).json();
 const live = createClient({ url: elsewhere ?? `${location.origin.replace('http', 'ws')}/live` });
@@ -25,9 +48,7 @@ $('form').addEventListener('submit', async (event) => {
   button.disabled = true;
   mine = undefined;
   startedAt = Date.now();
-  $('steps').replaceChildren();
-  $('trace').textContent = '';
-  $('result').hidden = true;
+  forgetSteps();
   $('form-status').textContent = 'Sending…';
   try {
     const response = await fetch('/sign-up', { method: 'POST', body: new FormData(event.target) });
@@ -43,6 +64,15 @@ $('form').addEventListener('submit', async (event) => {
   }
 });
 
+function forgetSteps() {
+  for (const item of document.querySelectorAll('#steps li')) {
+    delete item.dataset.trace;
+    item.querySelector('.seen').textContent = '';
+  }
+  $('trace').textContent = '';
+  $('result').hidden = true;
+}
+
 function showProblems(problems) {
   for (const name of ['name', 'email', 'avatar']) {
     $(`${name}-problem`).textContent = problems[name] ?? '';
@@ -54,15 +84,10 @@ function showProblems(problems) {
 }
 
 function show({ step, detail, traceId, at }) {
-  const item = document.createElement('li');
-  item.dataset.step = step;
+  const item = document.querySelector(`#steps li[data-step="${step}"]`);
   item.dataset.trace = traceId;
-  const name = document.createElement('strong');
-  name.textContent = step;
-  const time = document.createElement('time');
-  time.textContent = `+${Math.max(0, at - startedAt)} ms`;
-  item.append(name, ' ', time, document.createElement('br'), detail);
-  $('steps').append(item);
+  const time = element('time', `+${Math.max(0, at - startedAt)} ms`);
+  item.querySelector('.seen').replaceChildren(time, ` ${detail}`);
   $('trace').textContent = `All under one trace: ${traceId}`;
   if (step === 'e-mailed') void showResult(mine);
   void refresh();
@@ -75,7 +100,7 @@ async function showResult(id) {
     if (id !== mine) return;
     const person = await (await fetch(`/people/${id}`)).json();
     fillResult(id, person);
-    if (person.trace.includes('queue.process')) return;
+    if (person.trace.some(({ name }) => name.startsWith('queue.process'))) return;
   }
 }
 
@@ -83,20 +108,61 @@ function fillResult(id, person) {
   $('avatar-image').src = person.avatarUrl;
   $('person').textContent = `${person.name}, ${person.email}`;
   if (!$('email-frame').src.endsWith(`/people/${id}/email`)) $('email-frame').src = `/people/${id}/email`;
-  $('trace-tree').textContent = person.trace;
   $('log-lines').textContent = person.log;
+  fillTrace(person.trace);
   $('result').hidden = false;
+}
+
+/** A span is a bar from its start to its end within the whole trace. */
+function fillTrace(spans) {
+  const whole = Math.max(1, ...spans.map(({ start, ms }) => start + ms));
+  const bar = ({ start, ms }) => {
+    const made = element('span', '', 'bar');
+    made.style.marginInlineStart = `${(100 * start) / whole}%`;
+    made.style.inlineSize = `${Math.max(1, (100 * ms) / whole)}%`;
+    return made;
+  };
+  const name = (span) => {
+    const made = element('span', span.name);
+    made.style.paddingInlineStart = `${span.depth}ch`;
+    return made;
+  };
+  fillTable(
+    'trace-tree',
+    spans.map((span) => [name(span), bar(span), span.ms.toFixed(1)]),
+  );
 }
 
 async function refresh() {
   const state = await (await fetch('/state')).json();
   $('people').textContent = `${state.people} (counted ${new Date(state.countedAt).toLocaleTimeString()})`;
-  $('health').textContent = state.health;
+  $('health').replaceChildren(...state.health.map((check) => element('li', `${check.name} ${check.status}`)));
   $('crons').textContent = state.crons
-    .map((c) => `${c.name}: ${new Date(c.next).toLocaleString()}`)
+    .map((cron) => `${cron.name} runs next ${new Date(cron.next).toLocaleString()}`)
     .join(', ');
-  $('metrics').textContent = state.metrics;
-  $('engines').textContent = state.engines;
+  fillTable(
+    'metrics',
+    state.metrics.map(({ series, value }) => [element('code', series), value]),
+  );
+  fillTable(
+    'engines',
+    state.engines.map(({ module, driver, other }) => [
+      module,
+      element('strong', driver),
+      element('code', other),
+    ]),
+  );
 }
+
+async function fillCode() {
+  const excerpts = await (await fetch('/code')).json();
+  for (const details of document.querySelectorAll('[data-code]')) {
+    const { file, code } = excerpts[details.dataset.code];
+    const summary = wrap('summary', 'The code: ', element('code', file));
+    details.replaceChildren(summary, wrap('pre', element('code', code)));
+  }
+}
+
+void fillCode();
 void refresh();
 setInterval(refresh, 10_000);
