@@ -1,4 +1,5 @@
 import { type Duration, toMs } from '@vibeonrails/infra-core';
+import { backoffOptions } from './definitions.ts';
 
 /** The wait between attempts, spelled out. */
 export interface BackoffOptions {
@@ -19,22 +20,6 @@ export type Backoff =
   | BackoffOptions
   | ((attempt: number, error: Error) => Duration);
 
-/** What is wrong with a backoff, in words; `undefined` when nothing is. */
-export function backoffProblem(backoff: Backoff): string | undefined {
-  if (typeof backoff === 'function') return undefined;
-  const { type, jitter = 0, delay = 0, max = 0 } = optionsOf(backoff);
-  if (type !== 'exponential' && type !== 'fixed')
-    return '`backoff` must be exponential, fixed, options with such a `type`, or a function';
-  if (!(jitter >= 0 && jitter <= 1)) return '`backoff.jitter` must be a number from 0 to 1';
-  try {
-    toMs(delay);
-    toMs(max);
-    return undefined;
-  } catch {
-    return "`backoff.delay` and `backoff.max` must be durations such as '1s'";
-  }
-}
-
 /** Milliseconds to wait after `attempt` failed. */
 export function backoffDelay(
   backoff: Backoff,
@@ -43,12 +28,9 @@ export function backoffDelay(
   random: () => number = Math.random,
 ): number {
   if (typeof backoff === 'function') return toMs(backoff(attempt, error));
-  const { type, ...rest } = optionsOf(backoff);
+  const { type, ...rest } = backoffOptions(backoff);
   const first = toMs(rest.delay ?? '1s');
   const jitter = rest.jitter ?? (type === 'exponential' ? 0.5 : 0);
   const full = Math.min(type === 'exponential' ? first * 2 ** (attempt - 1) : first, toMs(rest.max ?? '10m'));
   return Math.round(full * (1 - jitter * random()));
 }
-
-const optionsOf = (backoff: 'exponential' | 'fixed' | BackoffOptions): BackoffOptions =>
-  typeof backoff === 'object' && backoff !== null ? backoff : { type: backoff };

@@ -1,5 +1,5 @@
 import { type Config, defineConfig, oneOf, type Reader, text } from '@vibeonrails/infra-core';
-import { isPrefix, PREFIX_FORM } from './checks.ts';
+import { isPrefix, PREFIX_FORM } from './definitions.ts';
 
 /** The drivers a queue can run on. */
 export type QueueDriverName = 'memory' | 'bullmq';

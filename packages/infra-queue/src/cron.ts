@@ -1,10 +1,8 @@
 import { type Duration, toMs } from '@vibeonrails/infra-core';
-import { type Backoff, backoffProblem } from './backoff.ts';
-import { broken, commonRules } from './checks.ts';
+import type { Backoff } from './backoff.ts';
+import { backoffProblem, broken, commonRules, register } from './definitions.ts';
 import { DefinitionError } from './errors.ts';
 import type { JobContext } from './job.ts';
-import { register } from './registry.ts';
-import { nextTick, timingProblems } from './schedule.ts';
 
 /** What a cron's handler is told. */
 export interface CronContext extends JobContext {
@@ -44,8 +42,6 @@ export interface Cron {
   /** Milliseconds. */
   readonly timeout: number | undefined;
   handler(ctx: CronContext): unknown;
-  /** The first tick after a time. @default now */
-  next(after?: Date): Date;
 }
 
 /**
@@ -63,16 +59,15 @@ export interface Cron {
 export function defineCron(definition: CronDefinition): Cron {
   const { name, schedule, handler, timezone = 'UTC', overlap = 'skip', timeout } = definition;
   const { retries = 0, backoff = 'exponential' } = definition;
-  const timing = { pattern: schedule, timezone };
   const wrongBackoff = backoffProblem(backoff);
-  const problems = [
-    ...broken([
-      ...commonRules({ name, handler, retries, timeout }),
-      [overlap === 'skip' || overlap === 'allow', '`overlap` must be skip or allow'],
-      [wrongBackoff === undefined, wrongBackoff ?? ''],
-    ]),
-    ...timingProblems(timing),
-  ];
+  const wrongPattern = patternProblem(schedule);
+  const problems = broken([
+    ...commonRules({ name, handler, retries, timeout }),
+    [overlap === 'skip' || overlap === 'allow', '`overlap` must be skip or allow'],
+    [wrongBackoff === undefined, wrongBackoff ?? ''],
+    [wrongPattern === undefined, wrongPattern ?? ''],
+    [isTimezone(timezone), `\`timezone\` ${shown(timezone)} must be an IANA time zone such as Europe/Paris`],
+  ]);
   if (problems.length > 0) throw new DefinitionError('cron', name, problems);
   const cron: Cron = Object.freeze({
     name,
@@ -83,7 +78,63 @@ export function defineCron(definition: CronDefinition): Cron {
     backoff,
     timeout: timeout === undefined ? undefined : toMs(timeout),
     handler: handler.bind(definition),
-    next: (after = new Date()) => new Date(nextTick(timing, after.getTime()) ?? Number.NaN),
   });
   return register('cron', cron, definition.replace);
+}
+
+const shown = (value: unknown): string => JSON.stringify(value) ?? String(value);
+
+const WORD = /^@(yearly|annually|monthly|weekly|daily|midnight|hourly)$/i;
+const MONTHS = ['', 'JAN', 'FEB', 'MAR', 'APR', 'MAY', 'JUN', 'JUL', 'AUG', 'SEP', 'OCT', 'NOV', 'DEC'];
+const WEEKDAYS = ['SUN', 'MON', 'TUE', 'WED', 'THU', 'FRI', 'SAT'];
+const FIELDS: readonly [field: string, low: number, high: number, names?: readonly string[]][] = [
+  ['second', 0, 59],
+  ['minute', 0, 59],
+  ['hour', 0, 23],
+  ['day of the month', 1, 31],
+  ['month', 1, 12, MONTHS],
+  ['weekday', 0, 7, WEEKDAYS],
+];
+
+/**
+ * What is wrong with a cron expression; `undefined` when it looks like one. What is left, such as a 31st of February,
+ * is found when the worker starts: the parser loads no sooner.
+ */
+function patternProblem(pattern: unknown): string | undefined {
+  const fields = typeof pattern === 'string' ? pattern.trim().split(/\s+/) : [];
+  if (fields.length === 1 && WORD.test(fields[0] ?? '')) return undefined;
+  if (fields.length !== 5 && fields.length !== 6)
+    return `\`schedule\` ${shown(pattern)} must be a cron expression of five fields, or six with seconds first, or a word such as @daily`;
+  const rules = FIELDS.slice(-fields.length);
+  const wrong = rules.flatMap((rule, i) =>
+    (fields[i] ?? '')
+      .split(',')
+      .filter((part) => !isPart(part, rule))
+      .map((part) => `"${part}" for the ${rule[0]}`),
+  );
+  return wrong.length === 0
+    ? undefined
+    : `\`schedule\` ${shown(pattern)} must be a cron expression, which has no ${wrong.join(', no ')}`;
+}
+
+function isPart(part: string, [, low, high, names = []]: (typeof FIELDS)[number]): boolean {
+  const [, range = '', step = '1'] = /^([^/]+)(?:\/(\d+))?$/.exec(part) ?? [];
+  if (Number(step) === 0) return false;
+  if (range === '*') return true;
+  const numbers = range.split('-').map((end) => {
+    const named = names.indexOf(end.toUpperCase());
+    return named >= 0 ? named : /^\d+$/.test(end) ? Number(end) : Number.NaN;
+  });
+  const [first = Number.NaN, last = first] = numbers;
+  if (numbers.length <= 2 && first >= low && last <= high && first <= last) return true;
+  // The last day, the nearest weekday, the nth one: the parser's own.
+  return /^([0-9A-Z]*[#+?][0-9A-Z]*|L|LW|\d+[LW]|[A-Z]{3}L)$/i.test(range);
+}
+
+function isTimezone(timezone: unknown): boolean {
+  try {
+    return typeof timezone === 'string' && !!new Intl.DateTimeFormat('en', { timeZone: timezone });
+  } catch {
+    return false;
+  }
 }

@@ -4,7 +4,7 @@ import type { Enqueued, EnqueueManyOptions, EnqueueOptions, EnqueueOutcome } fro
 import type { CronView } from './inspection.ts';
 import type { Job } from './job.ts';
 import { handle } from './module.ts';
-import type { Queue, QueueOptions } from './queue.ts';
+import { passedOn, type Queue, type QueueOptions } from './queue.ts';
 import type { Worker, WorkerOptions } from './worker.ts';
 
 const it = (): Queue => handle.instance();
@@ -14,23 +14,8 @@ export const queue: Queue = {
   get driver() {
     return it().driver;
   },
-  ready: async () => it().ready(),
-  health: async () => it().health(),
   close: async () => it().close(),
-  enqueue: async (job, payload, options) => it().enqueue(job, payload, options),
-  enqueueMany: async (job, payloads, options) => it().enqueueMany(job, payloads, options),
-  cancelJob: async (id) => it().cancelJob(id),
-  startWorker: async (options) => it().startWorker(options),
-  stats: async () => it().stats(),
-  job: async (id) => it().job(id),
-  jobs: async (filter) => it().jobs(filter),
-  dead: async (filter) => it().dead(filter),
-  retryDead: async (filter) => it().retryDead(filter),
-  discardDead: async (filter) => it().discardDead(filter),
-  pause: async (name) => it().pause(name),
-  resume: async (name) => it().resume(name),
-  crons: async () => it().crons(),
-  removeCron: async (name) => it().removeCron(name),
+  ...passedOn(it),
 };
 
 /**

@@ -82,6 +82,12 @@ export type Outcome =
  */
 export type Process = (job: DriverJob, signal: AbortSignal) => Promise<Outcome>;
 
+/**
+ * How long an attempt of a job may take, in milliseconds; `undefined` where nothing is said. A driver that guards a job
+ * while its process is blocked need not do so for longer.
+ */
+export type TimeLimit = (job: DriverJob) => number | undefined;
+
 /** A queue being served. */
 export interface Consumer {
   /** Hands out no more jobs. Resolves when none will come; those that run go on, and their outcomes count. Idempotent. */
@@ -195,7 +201,7 @@ export interface QueueDriver {
    */
   add(jobs: readonly NewJob[]): Promise<readonly Added[]>;
   /** Hands out the jobs of a queue to `process`, at most `concurrency` at once. A slot is free when its promise resolves. */
-  consume(queue: string, concurrency: number, process: Process): Consumer;
+  consume(queue: string, concurrency: number, process: Process, limit?: TimeLimit): Consumer;
   /** Notes how far an active job is, 0 to 100. One that is not active is left alone. */
   progress(queue: string, id: string, value: number): Promise<void>;
   /** Takes a job out before it runs, or aborts the signal of one that does. */

@@ -7,7 +7,7 @@ import {
   type SchemaInput,
   toMs,
 } from '@vibeonrails/infra-core';
-import { ID_FORM, isDuration, isJobId } from './checks.ts';
+import { ID_FORM, isDuration, isJobId } from './definitions.ts';
 import type { Added, NewJob, Priority, UniqueKey } from './driver.ts';
 import { QueueOptionError } from './errors.ts';
 import {

@@ -1,5 +1,5 @@
 import type { Clock } from '@vibeonrails/infra-core';
-import { CRON_QUEUE } from './checks.ts';
+import { CRON_QUEUE, registry } from './definitions.ts';
 import {
   type Failure,
   JOB_STATES,
@@ -9,7 +9,7 @@ import {
   type QueueCounts,
   type QueueDriver,
 } from './driver.ts';
-import { registry } from './registry.ts';
+import { firstTick } from './schedule.ts';
 
 /** A job as it is listed. */
 export interface JobView {
@@ -215,12 +215,11 @@ export function statsOf(counts: readonly QueueCounts[]): QueueStats {
 
 async function cronViews(driver: QueueDriver, clock: Clock): Promise<CronView[]> {
   const views = new Map<string, CronView>();
-  for (const { name, schedule, timezone, next } of registry().crons.values())
-    views.set(name, {
-      ...{ name, schedule, timezone, next: next(new Date(clock.now())) },
-      scheduled: false,
-      defined: true,
-    });
+  for (const cron of registry().crons.values()) {
+    const { name, schedule, timezone } = cron;
+    const next = new Date(firstTick(cron, clock.now()));
+    views.set(name, { name, schedule, timezone, next, scheduled: false, defined: true });
+  }
   for (const { name, pattern: schedule, timezone, next } of await driver.schedules())
     views.set(name, {
       ...{ name, schedule, timezone, next: new Date(next) },

@@ -7,11 +7,19 @@ import {
   type SchemaOutput,
   toMs,
 } from '@vibeonrails/infra-core';
-import { type Backoff, backoffProblem } from './backoff.ts';
-import { broken, CRON_QUEUE, commonRules, isDuration, isQueueName, QUEUE_FORM } from './checks.ts';
+import type { Backoff } from './backoff.ts';
+import {
+  backoffProblem,
+  broken,
+  CRON_QUEUE,
+  commonRules,
+  isDuration,
+  isQueueName,
+  QUEUE_FORM,
+  register,
+} from './definitions.ts';
 import type { Priority } from './driver.ts';
 import { DefinitionError } from './errors.ts';
-import { register } from './registry.ts';
 
 /** What a handler is told beside its payload, and what it can say. */
 export interface JobContext {

@@ -7,30 +7,23 @@ import {
   type Logger,
   logger,
   type ModuleInstance,
+  messageOf,
   onShutdown,
-  operation,
   type Schema,
   type SchemaInput,
   systemClock,
   toMs,
 } from '@vibeonrails/infra-core';
-import { isDuration, isPrefix, PREFIX_FORM } from './checks.ts';
 import { config, type QueueDriverName } from './config.ts';
+import { isDuration, isPrefix, PREFIX_FORM } from './definitions.ts';
 import type { CancelResult, KeepPolicy, QueueDriver, Retention } from './driver.ts';
 import type { QueueRedisOptions } from './drivers/bullmq/redis-options.ts';
-import { bullmqDriver } from './drivers/bullmq.ts';
-import { memoryDriver } from './drivers/memory.ts';
-import {
-  type Enqueued,
-  type EnqueueManyOptions,
-  type EnqueueOptions,
-  type EnqueueOutcome,
-  prepareJob,
-} from './enqueue.ts';
-import { QueueClosedError, QueueOptionError } from './errors.ts';
-import { type Inspection, inspection, statsOf } from './inspection.ts';
+import type { ChosenDriver, Engine, QueueSettings } from './engine.ts';
+import type { Enqueued, EnqueueManyOptions, EnqueueOptions, EnqueueOutcome } from './enqueue.ts';
+import { QueueClosedError, QueueOptionError, QueueUnavailableError } from './errors.ts';
+import type { Inspection } from './inspection.ts';
 import type { Job } from './job.ts';
-import { runWorker, type Worker, type WorkerOptions } from './worker.ts';
+import type { Worker, WorkerOptions } from './worker.ts';
 
 /** How long ended jobs are kept: the newest `count` of each queue, and none older than `age`. */
 export interface KeepOptions {
@@ -66,10 +59,10 @@ export interface QueueOptions {
   env?: Env;
 }
 
-/** A queue: jobs go in by `enqueue`, and come out to the handlers of a worker, at least once each. */
-export interface Queue extends ModuleInstance, Inspection {
-  /** Its driver's name: `memory` or `bullmq`. */
-  readonly driver: string;
+/** What can be asked of a queue. */
+export interface QueueCalls extends Inspection {
+  /** Resolves when its driver is loaded and connected; rejects with a coded error when it never will be. */
+  ready(): Promise<void>;
   /** Its figures, from a round trip to the store; `degraded` with what to do when the store may lose jobs. */
   health(): Promise<HealthResult>;
   /**
@@ -98,10 +91,11 @@ export interface Queue extends ModuleInstance, Inspection {
   startWorker(options?: WorkerOptions): Promise<Worker>;
 }
 
-const enqueueing = operation('queue.enqueue');
-const CHUNK = 500;
-/** Jobs that wait this long without any worker in the process are worth a word. */
-const WARN_AFTER = 2000;
+/** A queue: jobs go in by `enqueue`, and come out to the handlers of a worker, at least once each. */
+export interface Queue extends ModuleInstance, QueueCalls {
+  /** Its driver's name: `memory` or `bullmq`. */
+  readonly driver: string;
+}
 
 /**
  * Makes a queue of its own, independent of the default one. Jobs and crons are defined for the process, so any queue can run them.
@@ -114,116 +108,80 @@ export function createQueue(options: QueueOptions = {}): Queue {
 
 /** {@link createQueue}, with a word on whether its workers keep the process alive. */
 export function makeQueue(options: QueueOptions, keepAlive: boolean): Queue {
-  const { clock = systemClock, random = Math.random } = options;
-  const log = (options.logger ?? logger).child({ module: 'queue' });
-  const driver = makeDriver(options, clock, log);
-  const workers = new Set<Worker>();
+  const settings = settingsOf(options, keepAlive);
+  let opening: Promise<Engine> | undefined;
   let closed: Promise<void> | undefined;
-  const forgetHook = onShutdown('queue', () => queue.close());
-  const assertOpen = (): void => {
+  const engine = (): Promise<Engine> => {
     if (closed) throw new QueueClosedError();
+    opening ??= load(settings).catch((thrown: unknown) => {
+      opening = undefined;
+      throw thrown;
+    });
+    return opening;
   };
-  const assertJob = (call: string, job: Partial<Job> | undefined): void => {
-    assertOpen();
-    // Two modules that import each other see each other's constants as undefined for a while.
-    if (!job?.schema) throw new QueueOptionError(call, 'job', 'what defineJob() returned');
-  };
-
   const queue: Queue = {
-    driver: driver.name,
-    ready: () => driver.ready(),
-    async health() {
-      assertOpen();
-      const [counts, message] = await Promise.all([driver.stats(), driver.warning()]);
-      const { queues: _, ...figures } = statsOf(counts);
-      const data = { driver: driver.name, ...figures };
-      return message === undefined ? { status: 'ok', data } : { status: 'degraded', message, data };
-    },
+    driver: settings.driver.name,
+    ...passedOn(engine),
     close() {
       closed ??= (async () => {
         forgetHook();
-        await Promise.all([...workers].map((worker) => worker.stop()));
-        await driver.close();
+        const opened = await opening?.catch(() => undefined);
+        await opened?.close();
       })();
       return closed;
     },
-    async enqueue(job, payload, enqueueOptions = {}) {
-      assertJob('enqueue()', job);
-      return enqueueing.trace(
-        async () => {
-          const prepared = await prepareJob(job, payload, enqueueOptions, clock);
-          const [added] = await driver.add([prepared]);
-          return added as Enqueued;
-        },
-        { job: job.name, queue: job.queue, driver: driver.name },
-      );
-    },
-    async enqueueMany(job, payloads, manyOptions = {}) {
-      assertJob('enqueueMany()', job);
-      const { delay, at, priority } = manyOptions;
-      const shared = definedOnly({ delay, at, priority });
-      return enqueueing.trace(
-        async () => {
-          const outcomes: EnqueueOutcome[] = [];
-          for (let from = 0; from < payloads.length; from += CHUNK)
-            outcomes.push(...(await addChunk(job, payloads.slice(from, from + CHUNK), shared)));
-          return outcomes;
-        },
-        { job: job.name, queue: job.queue, driver: driver.name },
-      );
-    },
-    async cancelJob(id) {
-      assertOpen();
-      return driver.cancel(id);
-    },
-    async startWorker(workerOptions = {}) {
-      assertOpen();
-      await driver.ready();
-      const worker = await runWorker(workerOptions, {
-        ...{ driver, clock, log, random, keepAlive },
-        stopped: (stopped) => workers.delete(stopped),
-      });
-      workers.add(worker);
-      if (closed) await worker.stop();
-      assertOpen();
-      return worker;
-    },
-    ...inspection(driver, clock, assertOpen),
   };
-
-  async function addChunk<S extends Schema>(
-    job: Job<S>,
-    payloads: readonly SchemaInput<S>[],
-    shared: EnqueueOptions,
-  ): Promise<EnqueueOutcome[]> {
-    const failed = (thrown: unknown): EnqueueOutcome => ({ status: 'failed', error: thrown as Error });
-    const prepared = await Promise.all(
-      payloads.map((payload) => prepareJob(job, payload, shared, clock).catch(failed)),
-    );
-    const good = prepared.filter((item) => 'payload' in item);
-    const added: readonly EnqueueOutcome[] =
-      good.length === 0
-        ? []
-        : await driver.add(good).catch((thrown: unknown) => good.map(() => failed(thrown)));
-    const next = added.values();
-    return prepared.map((item) => ('payload' in item ? (next.next().value as EnqueueOutcome) : item));
-  }
+  const forgetHook = onShutdown('queue', () => queue.close());
   return queue;
 }
 
-/** The fields that are there: an absent option and one that is `undefined` are the same to a caller. */
-const definedOnly = <T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
+async function load(settings: QueueSettings): Promise<Engine> {
+  const { openEngine } = await import('./engine.ts').catch((thrown: unknown) => {
+    throw new QueueUnavailableError(`its code does not load, ${messageOf(thrown)}`, thrown);
+  });
+  return openEngine(settings);
+}
 
-function makeDriver(options: QueueOptions, clock: Clock, log: Logger): QueueDriver {
-  if (typeof options.driver === 'object') return options.driver;
+/** The calls of a queue, each passed on to what `target` gives at that moment: most of a queue loads at its first call. */
+export function passedOn(target: () => QueueCalls | Promise<QueueCalls>): QueueCalls {
+  return {
+    ready: async () => (await target()).ready(),
+    health: async () => (await target()).health(),
+    enqueue: async (job, payload, options) => (await target()).enqueue(job, payload, options),
+    enqueueMany: async (job, payloads, options) => (await target()).enqueueMany(job, payloads, options),
+    cancelJob: async (id) => (await target()).cancelJob(id),
+    startWorker: async (options) => (await target()).startWorker(options),
+    stats: async () => (await target()).stats(),
+    job: async (id) => (await target()).job(id),
+    jobs: async (filter) => (await target()).jobs(filter),
+    dead: async (filter) => (await target()).dead(filter),
+    retryDead: async (filter) => (await target()).retryDead(filter),
+    discardDead: async (filter) => (await target()).discardDead(filter),
+    pause: async (name) => (await target()).pause(name),
+    resume: async (name) => (await target()).resume(name),
+    crons: async () => (await target()).crons(),
+    removeCron: async (name) => (await target()).removeCron(name),
+  };
+}
+
+function settingsOf(options: QueueOptions, keepAlive: boolean): QueueSettings {
+  const { clock = systemClock, random = Math.random } = options;
+  return {
+    driver: typeof options.driver === 'object' ? options.driver : chosenDriver(options),
+    keep: keepPolicy(options.keep),
+    log: (options.logger ?? logger).child({ module: 'queue' }),
+    ...{ clock, random, keepAlive },
+  };
+}
+
+function chosenDriver(options: QueueOptions): ChosenDriver {
   const { redis, timeout = '5s', env = process.env } = options;
   // With the address given in code, none is missed among the variables.
   const values = config.read(redis ? { ...env, QUEUE_DRIVER: undefined, QUEUE_REDIS_URL: undefined } : env);
   const { prefix = values.QUEUE_PREFIX } = options;
   const name = chooseDriver({
     module: 'queue',
-    option: options.driver ?? (redis && 'bullmq'),
+    option: (options.driver as QueueDriverName | undefined) ?? (redis && 'bullmq'),
     variable: values.QUEUE_DRIVER,
     present: { bullmq: values.QUEUE_REDIS_URL !== undefined },
     embedded: 'memory',
@@ -237,9 +195,7 @@ function makeDriver(options: QueueOptions, clock: Clock, log: Logger): QueueDriv
   must(name === 'memory' || name === 'bullmq', 'driver', 'memory, bullmq, or a driver of your own');
   must(isPrefix(prefix), 'prefix', PREFIX_FORM);
   must(isDuration(timeout) && toMs(timeout) > 0, 'timeout', "a duration such as '5s'");
-  const keep = keepPolicy(options.keep);
-  if (name === 'memory') return memoryDriver({ clock, log, keep, warnAfter: WARN_AFTER });
-  return bullmqDriver({ redis: { ...redis, env }, prefix, timeout: toMs(timeout), clock, log, keep });
+  return name === 'memory' ? { name } : { name, redis: { ...redis, env }, prefix, timeout: toMs(timeout) };
 }
 
 function keepPolicy(keep: KeepOptions = {}): KeepPolicy {

@@ -1,6 +1,8 @@
 import { messageOf } from '@vibeonrails/infra-core';
 import { Cron as Pattern } from 'croner';
+import type { Cron } from './cron.ts';
 import type { NewJob, Schedule } from './driver.ts';
+import { DefinitionError } from './errors.ts';
 
 /** When a schedule fires: a cron expression of five fields, or six with seconds first, or `@daily` and its like. */
 export interface Timing {
@@ -26,34 +28,16 @@ export function nextTick(timing: Timing, after: number): number | undefined {
   return parse(timing).nextRun(new Date(after))?.getTime();
 }
 
-/** What is wrong with a timing, in words. */
-export function timingProblems({ pattern, timezone }: Timing): string[] {
-  const zone = timezoneProblem(timezone);
-  const form = patternProblem(pattern);
-  return [...(form ? [form] : []), ...(zone ? [zone] : [])];
-}
-
-function patternProblem(pattern: unknown): string | undefined {
-  const shown = `\`schedule\` ${JSON.stringify(pattern) ?? String(pattern)}`;
-  // A date is a schedule for the library underneath: one that would never fire again.
-  if (typeof pattern !== 'string' || !/^(@[a-z]+|\S+(\s+\S+){4,5})$/i.test(pattern.trim()))
-    return `${shown} must be a cron expression of five fields, or six with seconds first, or a word such as @daily`;
+/** {@link nextTick} for a cron as it is defined. @throws {@link DefinitionError} `E_QUEUE_CRON` when it never fires. */
+export function firstTick({ name, schedule: pattern, timezone }: Cron, after: number): number {
+  let problem = 'never fires';
   try {
-    if (nextTick({ pattern, timezone: 'UTC' }, Date.now()) !== undefined) return undefined;
-    return `${shown} never fires`;
+    const next = nextTick({ pattern, timezone }, after);
+    if (next !== undefined) return next;
   } catch (thrown) {
-    return `${shown} is no cron expression: ${messageOf(thrown).replace(/^CronPattern: |\.$/g, '')}`;
+    problem = `is no cron expression: ${messageOf(thrown).replace(/^CronPattern: |\.$/g, '')}`;
   }
-}
-
-function timezoneProblem(timezone: unknown): string | undefined {
-  try {
-    if (typeof timezone !== 'string' || timezone === '') throw new RangeError();
-    new Intl.DateTimeFormat('en', { timeZone: timezone });
-    return undefined;
-  } catch {
-    return `\`timezone\` ${JSON.stringify(timezone)} must be an IANA time zone such as Europe/Paris`;
-  }
+  throw new DefinitionError('cron', name, [`\`schedule\` ${JSON.stringify(pattern)} ${problem}`]);
 }
 
 /** The job of a tick. Its id is one for the schedule and the tick, so that no tick makes two. */

@@ -1,9 +1,8 @@
 import { type Backoff, backoffDelay } from './backoff.ts';
-import { CRON_QUEUE } from './checks.ts';
+import { CRON_QUEUE, registry } from './definitions.ts';
 import type { DriverJob } from './driver.ts';
 import type { DeadContext, Job, JobContext } from './job.ts';
 import { unpackPayload } from './payload.ts';
-import { registry } from './registry.ts';
 
 /** What a stored job comes to in this process: how it is run, and on what terms. */
 export interface Task {

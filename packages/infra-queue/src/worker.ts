@@ -2,10 +2,10 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Duration, installSignalHandlers, onShutdown, toMs } from '@vibeonrails/infra-core';
 import { type Attempt, type AttemptHost, STOPPED, startAttempt } from './attempt.ts';
-import { CRON_QUEUE, isDuration, isQueueName, QUEUE_FORM } from './checks.ts';
+import { CRON_QUEUE, isDuration, isQueueName, QUEUE_FORM, registry } from './definitions.ts';
 import type { Consumer, DriverJob, Outcome, QueueDriver } from './driver.ts';
 import { QueueOptionError } from './errors.ts';
-import { registry } from './registry.ts';
+import { firstTick } from './schedule.ts';
 import { taskOf } from './task.ts';
 
 /** How a worker runs. */
@@ -92,12 +92,17 @@ export async function runWorker(options: WorkerOptions, host: WorkerHost): Promi
   };
   const serve = (queue: string, slots: number): void => {
     if (stopping || consumers.has(queue)) return;
-    const consumer = driver.consume(queue, slots, (job, signal) => inOwnContext(() => process(job, signal)));
+    const consumer = driver.consume(
+      queue,
+      slots,
+      (job, signal) => inOwnContext(() => process(job, signal)),
+      (job) => taskOf(job)?.timeout,
+    );
     consumers.set(queue, consumer);
   };
   const serveDefined = async (): Promise<void> => {
     // First what may fail: a worker that did not start must serve nothing.
-    if (crons && (await scheduleCrons(driver))) serve(CRON_QUEUE, concurrency);
+    if (crons && (await scheduleCrons(host))) serve(CRON_QUEUE, concurrency);
     if (queues) for (const [queue, slots] of queues) serve(queue, slots);
     else for (const { queue } of registry().jobs.values()) serve(queue, concurrency);
   };
@@ -171,8 +176,9 @@ async function isBusy(driver: QueueDriver, served: ReadonlyMap<string, unknown>)
 }
 
 /** Stores the schedule of every defined cron. False when there is none. */
-async function scheduleCrons(driver: QueueDriver): Promise<boolean> {
+async function scheduleCrons({ driver, clock }: WorkerHost): Promise<boolean> {
   const crons = [...registry().crons.values()];
+  for (const cron of crons) firstTick(cron, clock.now());
   for (const { name, schedule: pattern, timezone, overlap, retries } of crons)
     await driver.schedule({ name, queue: CRON_QUEUE, pattern, timezone, overlap, attempts: retries + 1 });
   return crons.length > 0;

@@ -1,3 +1,4 @@
+import { fakeClock } from '@vibeonrails/infra-core/testing';
 import { expect, test } from 'vitest';
 import { type CronDefinition, type DefinitionError, defineCron, defineJob } from '../src/index.ts';
 import { bench, gate } from './bench.ts';
@@ -22,12 +23,69 @@ test('a cron runs at its ticks once a worker runs, and is told which tick it run
   ]);
 });
 
-test('a cron is UTC when nothing is said, and keeps its zone otherwise', () => {
-  const after = new Date('2026-07-01T12:00:00Z');
-  expect(define().next(after)).toEqual(new Date('2026-07-02T00:00:00Z'));
-  expect(define({ timezone: 'Europe/Paris', replace: true }).next(after)).toEqual(
-    new Date('2026-07-01T22:00:00Z'),
-  );
+test('a cron is UTC when nothing is said, and keeps its zone otherwise', async () => {
+  const { queue } = bench({ clock: fakeClock(new Date('2026-07-01T12:00:00Z')) });
+  define();
+  expect(await queue.crons()).toMatchObject([{ timezone: 'UTC', next: new Date('2026-07-02T00:00:00Z') }]);
+  define({ timezone: 'Europe/Paris', replace: true });
+  expect(await queue.crons()).toMatchObject([{ next: new Date('2026-07-01T22:00:00Z') }]);
+});
+
+test.each([
+  '0 0 * * *',
+  '*/5 * * * * *',
+  '@daily',
+  '0 0 L * *',
+  '0 9 * * MON-FRI',
+  '0 9 * * MON#2,WED',
+  '0 0 29 2 *',
+  '0,30 0-6/2 * jan-mar 7',
+  '0 0 * * 5L',
+  '0 0 15W * *',
+])('takes the schedule %s', async (schedule) => {
+  const { queue } = bench();
+  define({ schedule });
+  expect((await queue.crons())[0]?.next.getTime()).toBeGreaterThan(0);
+});
+
+test.each([
+  '61 * * * *',
+  '* * * *',
+  '',
+  'hello',
+  '0 24 * * *',
+  '*/0 * * * *',
+  '5-1 * * * *',
+  '1-2-3 * * * *',
+  '1, * * * *',
+  '0 0 * * 8',
+  '0 0 0 * *',
+  '0 0 * 13 *',
+  '0 0 * FOO *',
+  '@reboot',
+  '@every 5m',
+  '0 0 0 * * * 2027',
+  '2027-01-01T00:00:00',
+  '2027-01-01 00:00 0 0 0',
+  undefined,
+  42,
+])('refuses the schedule %s', (schedule) => {
+  expect(() => define({ schedule: schedule as string })).toThrow(/`schedule` .* must be a cron expression/);
+});
+
+test.each(['Mars/Olympus', '', 42, 'UTC+99'])('refuses the time zone %s', (timezone) => {
+  expect(() => define({ timezone: timezone as string })).toThrow(/`timezone` .* must be an IANA time zone/);
+});
+
+test.each([
+  ['0 0 31 2 *', 'never fires'],
+  ['0 0 * * L', 'is no cron expression'],
+])('what only the parser can tell of %s refuses the start of a worker', async (schedule, problem) => {
+  const { queue } = bench();
+  define({ schedule });
+  const refused = { code: 'E_QUEUE_CRON', message: expect.stringContaining(problem) };
+  await expect(queue.startWorker()).rejects.toMatchObject(refused);
+  await expect(queue.crons()).rejects.toMatchObject(refused);
 });
 
 test('both changes of the clock are kept over a real year of ticks', async () => {
@@ -187,7 +245,7 @@ test('a definition that cannot work names every problem at once', () => {
   expect(error).toMatchObject({ code: 'E_QUEUE_CRON' });
   for (const word of Object.keys(wrong))
     expect(error?.problems.filter((problem) => problem.startsWith(`\`${word}\``))).toHaveLength(1);
-  expect(error?.message).toMatch(/Invalid value for minute: 61/);
+  expect(error?.message).toMatch(/which has no "61" for the minute/);
 });
 
 test('a second cron of a name is refused', () => {

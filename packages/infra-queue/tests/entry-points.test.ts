@@ -1,4 +1,6 @@
-import { loadedBy } from '@vibeonrails/vitest-config/examples';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { loadedBy, loadedFiles } from '@vibeonrails/vitest-config/examples';
 import { expect, test } from 'vitest';
 import manifest from '../package.json' with { type: 'json' };
 import * as root from '../src/index.ts';
@@ -47,8 +49,35 @@ test('./testing exports these names', () => {
   `);
 });
 
-test('importing the root loads the cron parser and nothing else', async () => {
-  expect(await loadedBy(folder, '@vibeonrails/infra-queue')).toEqual(['croner']);
+test('importing the root loads a few small files, and none of what jobs run on', async () => {
+  expect(await loadedBy(folder, '@vibeonrails/infra-queue')).toEqual([]);
+  const own = (await loadedFiles(folder, '@vibeonrails/infra-queue')).map(
+    (file) => file.split('/infra-queue/src/')[1],
+  );
+  expect(own.filter((file) => file !== undefined)).toMatchInlineSnapshot(`
+    [
+      "config.ts",
+      "cron.ts",
+      "default.ts",
+      "definitions.ts",
+      "errors.ts",
+      "index.ts",
+      "job.ts",
+      "module.ts",
+      "queue.ts",
+      "version.ts",
+    ]
+  `);
+});
+
+test('importing the root loads no part of Node.js that takes long', async () => {
+  const code = `await import('@vibeonrails/infra-core');
+    const before = new Set(process.moduleLoadList);
+    await import('@vibeonrails/infra-queue');
+    console.log(process.moduleLoadList.filter((name) => !before.has(name)).join(', '));`;
+  const flags = ['--import', 'tsx', '--conditions', '@vibeonrails/infra-source', '--input-type=module'];
+  const { stdout } = await promisify(execFile)(process.execPath, [...flags, '--eval', code], { cwd: folder });
+  expect(stdout.trim()).toBe('');
 });
 
 test('the published entries are those of the workspace without the source condition', () => {

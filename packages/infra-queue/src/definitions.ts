@@ -1,4 +1,29 @@
-import { type Duration, toMs } from '@vibeonrails/infra-core';
+import { type Duration, slot, toMs } from '@vibeonrails/infra-core';
+import type { Backoff, BackoffOptions } from './backoff.ts';
+import type { Cron } from './cron.ts';
+import { DuplicateNameError } from './errors.ts';
+import type { Job } from './job.ts';
+
+interface Registry {
+  readonly jobs: Map<string, Job>;
+  readonly crons: Map<string, Cron>;
+  /** Called after each definition, so that a worker serves what is loaded after it started. */
+  readonly watchers: Set<() => void>;
+}
+
+/** Every job and cron this process has defined, whichever copy of the package did. */
+export const registry = (): Registry =>
+  slot<Registry>('queue.registry', 1, () => ({ jobs: new Map(), crons: new Map(), watchers: new Set() }));
+
+/** Adds a definition. @throws {@link DuplicateNameError} `E_QUEUE_DUPLICATE` when the name is taken and `replace` is not true. */
+export function register<T extends Job | Cron>(kind: 'job' | 'cron', definition: T, replace = false): T {
+  const { jobs, crons, watchers } = registry();
+  const names: Map<string, Job | Cron> = kind === 'job' ? jobs : crons;
+  if (names.has(definition.name) && !replace) throw new DuplicateNameError(kind, definition.name);
+  names.set(definition.name, definition);
+  for (const watcher of watchers) watcher();
+  return definition;
+}
 
 /** The queue that crons run on. */
 export const CRON_QUEUE = 'cron';
@@ -62,3 +87,18 @@ export function commonRules(it: {
     ],
   ];
 }
+
+/** What is wrong with a backoff, in words; `undefined` when nothing is. */
+export function backoffProblem(backoff: Backoff): string | undefined {
+  if (typeof backoff === 'function') return undefined;
+  const { type, jitter = 0, delay = 0, max = 0 } = backoffOptions(backoff);
+  if (type !== 'exponential' && type !== 'fixed')
+    return '`backoff` must be exponential, fixed, options with such a `type`, or a function';
+  if (!(jitter >= 0 && jitter <= 1)) return '`backoff.jitter` must be a number from 0 to 1';
+  if (isDuration(delay) && isDuration(max)) return undefined;
+  return "`backoff.delay` and `backoff.max` must be durations such as '1s'";
+}
+
+/** A backoff in its long form. */
+export const backoffOptions = (backoff: 'exponential' | 'fixed' | BackoffOptions): BackoffOptions =>
+  typeof backoff === 'object' && backoff !== null ? backoff : { type: backoff };
