@@ -1,4 +1,5 @@
 import type { Chromium } from './chromium.ts';
+import type { RunningPrometheus } from './prometheus.ts';
 import type { RunningRedis } from './redis.ts';
 import type { RunningRedisCluster } from './redis-cluster.ts';
 import type { RunningS3 } from './s3.ts';
@@ -8,10 +9,11 @@ import type { RunningS3 } from './s3.ts';
  * package's own variables (`REDIS_URL`, `S3_…`) come along, so that an application can be pointed at it as well.
  */
 export function environmentOf(
-  running: RunningRedis | RunningRedisCluster | RunningS3 | Chromium,
+  running: RunningRedis | RunningRedisCluster | RunningS3 | Chromium | RunningPrometheus,
 ): Record<string, string> {
   if ('executablePath' in running) return { CHROMIUM_PATH: running.executablePath };
   if ('endpoint' in running) return s3(running);
+  if ('query' in running) return { PROMETHEUS_URL: running.url };
   const certificate = 'tls' in running ? running.tls : undefined;
   return {
     ...('nodes' in running ? {} : { TEST_REDIS_URL: running.url }),

@@ -2,6 +2,7 @@ export type { Chromium } from './chromium.ts';
 export { environmentOf } from './environment.ts';
 export type { ServiceKind } from './needs.ts';
 export { type FreePortOptions, freePort } from './ports.ts';
+export type { PrometheusSample, PrometheusTarget, RunningPrometheus } from './prometheus.ts';
 export type { RedisOptions, RunningRedis } from './redis.ts';
 export type { RedisClusterOptions, RunningRedisCluster } from './redis-cluster.ts';
 export { MissingServiceError, type ResolveOptions } from './resolve.ts';

@@ -1,5 +1,5 @@
 /** What can be asked for by name. */
-export type ServiceKind = 'redis' | 'redis-cluster' | 's3' | 'chromium';
+export type ServiceKind = 'redis' | 'redis-cluster' | 's3' | 'chromium' | 'prometheus';
 
 /** How one kind of service is found: what names it in the environment, what runs it, what installs it. */
 export interface Need {
@@ -60,5 +60,12 @@ export const needs: Readonly<Record<ServiceKind, Need>> = {
     ],
     packages: ['chromium'],
     elsewhere: 'Chromium or Google Chrome',
+  },
+  prometheus: {
+    kind: 'prometheus',
+    variables: [],
+    programs: [['prometheus'], ['promtool']],
+    packages: ['prometheus'],
+    elsewhere: 'brew install prometheus',
   },
 };

@@ -1,6 +1,7 @@
 import { type Chromium, chromiumFrom } from './chromium.ts';
 import { type Machine, thisMachine } from './machine.ts';
 import { needs, type ServiceKind } from './needs.ts';
+import { type RunningPrometheus, startPrometheus } from './prometheus.ts';
 import { type RedisOptions, type RunningRedis, startRedis } from './redis.ts';
 import { type RedisClusterOptions, type RunningRedisCluster, startRedisCluster } from './redis-cluster.ts';
 import { type Found, type ResolveOptions, resolve } from './resolve.ts';
@@ -15,6 +16,7 @@ export interface Services {
   readonly 'redis-cluster': { readonly options: RedisClusterOptions; readonly running: RunningRedisCluster };
   readonly s3: { readonly options: NoOptions; readonly running: RunningS3 };
   readonly chromium: { readonly options: NoOptions; readonly running: Chromium };
+  readonly prometheus: { readonly options: NoOptions; readonly running: RunningPrometheus };
 }
 
 /** A service of this machine, or why it has none. */
@@ -39,6 +41,7 @@ const starters: Starters = {
   'redis-cluster': startRedisCluster,
   s3: startS3,
   chromium: async (found) => chromiumFrom(found),
+  prometheus: startPrometheus,
 };
 
 /**
