@@ -77,6 +77,11 @@ export function setSpanAttributes(spanId: string, attributes: Attributes): void 
   it().setSpanAttributes(spanId, attributes);
 }
 
+/** Notes that something happened in an open span, now. Never throws; nothing happens when the span is over. */
+export function addSpanEvent(spanId: string, name: string, attributes?: Attributes): void {
+  it().addSpanEvent(spanId, name, attributes);
+}
+
 /** Ends a span. Never throws; nothing happens when it is over already. */
 export function endSpan(spanId: string, options?: EndSpanOptions): void {
   it().endSpan(spanId, options);
@@ -150,6 +155,7 @@ export const monitoring: Monitoring = {
   describe,
   startSpan,
   setSpanAttributes,
+  addSpanEvent,
   endSpan,
   withSpan,
   activeSpan,

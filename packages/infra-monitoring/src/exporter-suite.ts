@@ -87,6 +87,7 @@ const EVERYTHING = {
   kind: 'server',
   attributes: { text: 'ü☃"\n', number: -0.5, flag: true, list: ['a', 1, false] },
   links: [{ traceId: 'c'.repeat(32), spanId: 'd'.repeat(16), sampled: true }],
+  events: [{ name: 'cache miss', time: Date.UTC(2026, 0, 1), attributes: { key: 'k' } }],
   status: 'error',
   error: { type: 'E_SAMPLE', message: 'it broke' },
   abandoned: true,
@@ -108,6 +109,7 @@ function sampleSpan(name: string): FinishedSpan {
     duration: 12.5,
     attributes: {},
     links: [],
+    events: [],
     status: 'unset',
   };
 }

@@ -1,5 +1,6 @@
 export {
   activeSpan,
+  addSpanEvent,
   collectProcessMetrics,
   configureMonitoring,
   decrement,
@@ -52,7 +53,9 @@ export type {
   EndSpanOptions,
   FinishedSpan,
   Span,
+  SpanEvent,
   SpanKind,
+  SpanLink,
   SpanOptions,
   SpanStatus,
 } from './tracing/span.ts';

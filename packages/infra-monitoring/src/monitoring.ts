@@ -21,6 +21,10 @@ import { createTracer, type Tracer } from './tracing.ts';
 export interface MonitoringOptions {
   /** Which traces are recorded: a sampler by name, or a ratio from 0 to 1. @default OTEL_TRACES_SAMPLER, else every trace its caller did not leave out */
   sampler?: SamplerOption;
+  /** Records traces that the sampler leaves out as well, and keeps those in which a span fails. @default false */
+  keepErrors?: boolean;
+  /** False makes no spans and no ids: metrics alone, and nothing follows the work through its promises. @default true */
+  tracing?: boolean;
   /** Finished spans kept in this process, for `recentSpans()`. @default 1000 */
   keepSpans?: number;
   /** Spans that may be open at once; the oldest is ended when there are more. @default 10_000 */
@@ -179,9 +183,17 @@ const recordingOf = ({
   describe,
 });
 
-const tracingOf = ({ startSpan, setSpanAttributes, endSpan, withSpan, activeSpan }: Tracer): Tracer => ({
+const tracingOf = ({
   startSpan,
   setSpanAttributes,
+  addSpanEvent,
+  endSpan,
+  withSpan,
+  activeSpan,
+}: Tracer): Tracer => ({
+  startSpan,
+  setSpanAttributes,
+  addSpanEvent,
   endSpan,
   withSpan,
   activeSpan,

@@ -54,5 +54,6 @@ export function settled<T>(fn: () => T, done: (error?: { readonly thrown: unknow
   ) as T;
 }
 
-const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+/** True for a promise, also of another kind than the built-in one. */
+export const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';

@@ -1,16 +1,29 @@
-import type { Clock, Duration, InfraContext, TraceContext } from '@vibeonrails/infra-core';
+import type { Clock, Duration, TraceContext } from '@vibeonrails/infra-core';
 import { contextStorage, systemClock, toMs } from './core.ts';
 import { wholeNumber } from './errors.ts';
-import { settled, timerOn } from './time.ts';
+import { isThenable, type Timer, timerOn } from './time.ts';
+import type { TracingBridge } from './tracing/bridge.ts';
+import { ErrorTraces } from './tracing/error-traces.ts';
 import { newSpanId, newTraceId } from './tracing/ids.ts';
 import { LiveSpans } from './tracing/live-spans.ts';
 import { type Sampler, samplerOf } from './tracing/sampler.ts';
-import type { Attributes, EndSpanOptions, FinishedSpan, Span, SpanOptions } from './tracing/span.ts';
+import {
+  type Attributes,
+  type EndSpanOptions,
+  type FinishedSpan,
+  type Span,
+  type SpanOptions,
+  spanName,
+} from './tracing/span.ts';
 
 /** How a {@link Tracer} is made. */
 export interface TracerOptions {
+  /** False makes every call a no-op: no ids, no AsyncLocalStorage. @default true */
+  tracing?: boolean;
   /** @default every trace, or what the caller decided */
   sampler?: Sampler;
+  /** Records traces that were not sampled as well, and passes them on when a span in them fails. @default false */
+  keepErrors?: boolean;
   /** Spans that may be open at once; the oldest is ended when there are more. @default 10_000 */
   maxOpenSpans?: number;
   /** How long a span may be open before it is ended as abandoned. @default '10m' */
@@ -32,6 +45,8 @@ export interface Tracer {
   startSpan(name: string, options?: SpanOptions): Span;
   /** Adds facts to an open span, replacing those of the same name. Nothing happens when the span is over or unknown. */
   setSpanAttributes(spanId: string, attributes: Attributes): void;
+  /** Notes that something happened in an open span, now. Nothing happens when the span is over or unknown. */
+  addSpanEvent(spanId: string, name: string, attributes?: Attributes): void;
   /** Ends a span. Nothing happens when it is over already or unknown. */
   endSpan(spanId: string, options?: EndSpanOptions): void;
   /**
@@ -45,6 +60,10 @@ export interface Tracer {
 
 /** A {@link Tracer}, as those who build on it see it. */
 export interface TracerCore extends Tracer {
+  /** False when it makes no spans at all. */
+  readonly tracing: boolean;
+  /** Takes part in another tracing system until the returned function is called. */
+  bridgeTo(bridge: TracingBridge): () => void;
   /** Ends every open span as abandoned and records no more. */
   close(): void;
 }
@@ -60,40 +79,59 @@ export function contextOf({ traceId, spanId, sampled, state }: Span): TraceConte
  * @throws {@link MonitoringOptionError} `E_MONITORING_OPTION`, or `E_DURATION`, for a limit that cannot be.
  */
 export function createTracer(options: TracerOptions): TracerCore {
-  const {
-    maxOpenSpans = 10_000,
-    sampler = samplerOf('parentbased_always_on'),
-    clock = systemClock,
-  } = options;
+  const { maxOpenSpans = 10_000, clock = systemClock, keepErrors = false, onEnd } = options;
   wholeNumber('maxOpenSpans', maxOpenSpans);
-  const storage = contextStorage();
+  const maxAge = toMs(options.maxSpanAge ?? '10m');
+  if (options.tracing === false) return NO_TRACER;
   const timer = timerOn(clock);
+  const errors = keepErrors ? new ErrorTraces(maxOpenSpans, onEnd) : undefined;
   const live = new LiveSpans({
     clock,
     timer,
     maxOpen: maxOpenSpans,
-    maxAge: toMs(options.maxSpanAge ?? '10m'),
-    onEnd: options.onEnd,
+    maxAge,
+    onEnd: errors ? (span) => (span.sampled ? onEnd(span) : errors.ended(span)) : onEnd,
     onLost: options.onLost,
   });
+  return tracerOver(live, timer, options.sampler ?? samplerOf('parentbased_always_on'), errors);
+}
+
+function tracerOver(
+  live: LiveSpans,
+  timer: Timer,
+  sampler: Sampler,
+  errors: ErrorTraces | undefined,
+): TracerCore {
+  const storage = contextStorage();
+  let bridge: TracingBridge | undefined;
 
   const begin = (name: string, how: SpanOptions | undefined): Span => {
-    const parent = how?.parent === undefined ? storage.getStore()?.trace : (how.parent ?? undefined);
-    const traceId = parent?.traceId ?? newTraceId();
+    const parent = how?.parent === undefined ? current() : (how.parent ?? undefined);
+    const bridged = bridge?.start(spanName(name), parent, how);
+    const traceId = bridged?.traceId ?? parent?.traceId ?? newTraceId();
     const span: Span = {
       traceId,
-      spanId: newSpanId(),
+      spanId: bridged?.spanId ?? newSpanId(),
       parentSpanId: parent?.spanId,
-      name: typeof name === 'string' && name !== '' ? name.slice(0, 256) : 'unnamed',
+      name: spanName(name),
       kind: how?.kind ?? 'internal',
-      sampled: !live.closed && sampler(traceId, parent?.sampled),
-      state: parent?.state,
+      sampled: !live.closed && (bridged?.sampled ?? sampler(traceId, parent?.sampled)),
+      state: bridged ? bridged.state : parent?.state,
     };
-    if (span.sampled) live.add(span, how?.attributes, how?.links);
-    return span;
+    if (span.sampled) return live.add(span, how, bridged);
+    if (errors === undefined || live.closed) return span;
+    const recorded = live.add(span, how, undefined);
+    errors.started(traceId);
+    return recorded;
   };
+  const current = (): TraceContext | undefined => {
+    const trace = storage.getStore()?.trace;
+    return bridge === undefined ? trace : bridge.current(trace);
+  };
+  const fail = (spanId: string, error: unknown): void => live.end(spanId, { error, status: 'error' });
 
   const tracer: TracerCore = {
+    tracing: true,
     startSpan(name, how) {
       try {
         return begin(name, how);
@@ -102,21 +140,76 @@ export function createTracer(options: TracerOptions): TracerCore {
         return begin(name, undefined);
       }
     },
-    setSpanAttributes: (spanId, attributes) => live.setAttributes(spanId, attributes),
+    setSpanAttributes: (spanId, attributes) => live.get(spanId)?.assign(attributes),
+    addSpanEvent(spanId, name, attributes) {
+      const span = live.get(spanId);
+      if (span) span.addEvent(name, timer.epoch(timer.elapsed()), attributes);
+    },
     endSpan: (spanId, how) => live.end(spanId, how),
-    withSpan(name, fn, how) {
+    withSpan<T>(name: string, fn: (span: Span) => T, how?: SpanOptions): T {
       const span = tracer.startSpan(name, how);
-      const context: InfraContext = { ...storage.getStore(), trace: contextOf(span) };
-      return settled(
-        () => storage.run(context, fn, span),
-        (failure) => live.end(span.spanId, failure && { error: failure.thrown, status: 'error' }),
-      );
+      const { spanId } = span;
+      const surrounding = storage.getStore();
+      const trace = contextOf(span);
+      // Written out, here and below: what this allocates is most of what it costs.
+      const context = surrounding === undefined ? { trace } : { ...surrounding, trace };
+      let result: T;
+      try {
+        result = storage.run(context, fn, span);
+      } catch (thrown) {
+        fail(spanId, thrown);
+        throw thrown;
+      }
+      if (!isThenable(result)) {
+        live.end(spanId);
+        return result;
+      }
+      return result.then(
+        (value) => {
+          live.end(spanId);
+          return value;
+        },
+        (thrown: unknown) => {
+          fail(spanId, thrown);
+          throw thrown;
+        },
+      ) as T;
     },
     activeSpan() {
       const spanId = storage.getStore()?.trace?.spanId;
       return spanId === undefined ? undefined : live.get(spanId);
     },
+    bridgeTo(other) {
+      bridge = other;
+      return () => {
+        if (bridge === other) bridge = undefined;
+      };
+    },
     close: () => live.close(),
   };
   return tracer;
 }
+
+/** What stands for every span while tracing is off: ids that no standard takes for real ones. */
+const NO_SPAN: Span = Object.freeze({
+  traceId: '0'.repeat(32),
+  spanId: '0'.repeat(16),
+  parentSpanId: undefined,
+  name: 'none',
+  kind: 'internal',
+  sampled: false,
+  state: undefined,
+});
+const nothing = (): undefined => undefined;
+
+const NO_TRACER: TracerCore = {
+  tracing: false,
+  startSpan: () => NO_SPAN,
+  setSpanAttributes: nothing,
+  addSpanEvent: nothing,
+  endSpan: nothing,
+  withSpan: (_name, fn) => fn(NO_SPAN),
+  activeSpan: nothing,
+  bridgeTo: () => nothing,
+  close: nothing,
+};

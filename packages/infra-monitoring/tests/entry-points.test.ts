@@ -12,6 +12,7 @@ test('the root exports these names', async () => {
       "MetricsTokenError",
       "MonitoringOptionError",
       "activeSpan",
+      "addSpanEvent",
       "collectProcessMetrics",
       "configureMonitoring",
       "createMonitoring",

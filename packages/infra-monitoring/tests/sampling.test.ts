@@ -1,6 +1,7 @@
-import { currentContext, inject, runWithContext } from '@vibeonrails/infra-core';
+import { type Carrier, currentContext, inject, runWithContext } from '@vibeonrails/infra-core';
 import { createMonitoring, type MonitoringOptions, type Span } from '@vibeonrails/infra-monitoring';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { ErrorTraces } from '../src/tracing/error-traces.ts';
 
 const parent = (sampled: boolean) => ({ traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), sampled });
 const startWith = (options: MonitoringOptions, under?: boolean): Span =>
@@ -73,6 +74,69 @@ test('the decision of the root holds for the whole trace', () => {
   const monitoring = createMonitoring({ sampler: 0.5, env: {} });
   for (let i = 0; i < 50; i += 1)
     monitoring.withSpan('root', (root) => expect(monitoring.startSpan('child').sampled).toBe(root.sampled));
+});
+
+describe('keepErrors', () => {
+  const keeping = (options: MonitoringOptions = {}) =>
+    createMonitoring({ sampler: 'always_off', keepErrors: true, env: {}, ...options });
+
+  test('keeps all of a trace that was left out when a span in it fails, before and after', async () => {
+    const monitoring = keeping();
+    await monitoring.withSpan('root', async (root) => {
+      expect(root.sampled).toBe(false);
+      monitoring.withSpan('before', () => 0);
+      expect(monitoring.recentSpans()).toEqual([]);
+      expect(() =>
+        monitoring.withSpan('failing', () => {
+          throw new Error('no');
+        }),
+      ).toThrow('no');
+      monitoring.withSpan('after', () => 0);
+    });
+    expect(monitoring.recentSpans().map(({ name }) => name)).toEqual(['before', 'failing', 'after', 'root']);
+    const [tree] = monitoring.traceTree(monitoring.recentSpans()[0]?.traceId ?? '');
+    expect(tree).toMatchObject({ name: 'root', children: [{}, {}, {}] });
+  });
+  test('keeps nothing of a trace in which all went well, and others decide as before', () => {
+    const monitoring = keeping();
+    monitoring.withSpan('root', () => monitoring.withSpan('child', () => inject({})));
+    expect(monitoring.recentSpans()).toEqual([]);
+    expect(monitoring.withSpan('root', () => inject({} as Carrier)).traceparent).toMatch(/-00$/);
+  });
+  test('works below a caller in another process who left the trace out', () => {
+    const monitoring = keeping({ sampler: 'parentbased_always_on' });
+    monitoring.endSpan(monitoring.startSpan('x', { parent: parent(false) }).spanId, {
+      error: new Error('no'),
+    });
+    expect(monitoring.recentSpans()).toMatchObject([{ name: 'x', sampled: false, status: 'error' }]);
+  });
+  test('holds as many spans as may be open; the trace that has waited longest goes first', () => {
+    const monitoring = keeping({ maxOpenSpans: 5 });
+    const first = monitoring.startSpan('first');
+    for (let i = 0; i < 4; i += 1) monitoring.endSpan(monitoring.startSpan('held', { parent: first }).spanId);
+    const second = monitoring.startSpan('second');
+    for (let i = 0; i < 3; i += 1) monitoring.endSpan(monitoring.startSpan('new', { parent: second }).spanId);
+    monitoring.endSpan(first.spanId, { error: new Error('no') });
+    monitoring.endSpan(second.spanId, { error: new Error('no') });
+    expect(monitoring.recentSpans().map(({ name }) => name)).toEqual([
+      'first',
+      'new',
+      'new',
+      'new',
+      'second',
+    ]);
+  });
+  test('leaves nothing behind', () => {
+    const passed: unknown[] = [];
+    const traces = new ErrorTraces(100, (span) => passed.push(span));
+    const monitoring = createMonitoring({ env: {} });
+    for (let i = 0; i < 50; i += 1) monitoring.withSpan('x', () => 0);
+    for (const span of monitoring.recentSpans()) {
+      traces.started(span.traceId);
+      traces.ended(span);
+    }
+    expect([traces.size, traces.traces, passed]).toEqual([0, 0, []]);
+  });
 });
 
 test('the tracestate goes on to the children', () => {

@@ -59,6 +59,42 @@ describe('startSpan', () => {
       links: [{ traceId: other.traceId, spanId: other.spanId, sampled: true }],
     });
   });
+  test('keeps what a link says of itself', () => {
+    const trace = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), sampled: false };
+    monitoring.withSpan('x', () => 0, { links: [{ ...trace, attributes: { position: 3, none: null } }] });
+    expect(ended('x')?.links).toEqual([{ ...trace, attributes: { position: 3 } }]);
+  });
+});
+
+describe('addSpanEvent', () => {
+  test('notes what happened and when, in order, and reaches the exporters with the span', async () => {
+    const span = monitoring.startSpan('x');
+    await clock.advance(5);
+    monitoring.addSpanEvent(span.spanId, 'cache miss', { key: 'k', size: 3, nothing: undefined });
+    await clock.advance(5);
+    monitoring.addSpanEvent(span.spanId, 'retried');
+    monitoring.endSpan(span.spanId);
+    monitoring.addSpanEvent(span.spanId, 'too late');
+    const { startTime = 0 } = ended('x') ?? {};
+    expect(ended('x')?.events).toEqual([
+      { name: 'cache miss', time: startTime + 5, attributes: { key: 'k', size: 3 } },
+      { name: 'retried', time: startTime + 10, attributes: {} },
+    ]);
+  });
+  test('keeps 128 events of a span, and takes attributes that throw when read', () => {
+    const span = monitoring.startSpan('x');
+    const throwing = {
+      fine: 1,
+      get bad(): string {
+        throw new Error('no');
+      },
+    };
+    monitoring.addSpanEvent(span.spanId, '', throwing);
+    for (let i = 0; i < 200; i += 1) monitoring.addSpanEvent(span.spanId, `e${i}`);
+    monitoring.endSpan(span.spanId);
+    expect(ended('x')?.events).toHaveLength(128);
+    expect(ended('x')?.events[0]).toMatchObject({ name: 'unnamed', attributes: { fine: 1 } });
+  });
 });
 
 describe('endSpan', () => {
@@ -80,6 +116,20 @@ describe('endSpan', () => {
     monitoring.endSpan(monitoring.startSpan('broken').spanId, { error: new TypeError('no') });
     expect(ended('fine')?.status).toBe('ok');
     expect(ended('broken')).toMatchObject({ status: 'error', error: { type: 'TypeError', message: 'no' } });
+    expect(ended('broken')?.error?.stack).toContain('tracing.test.ts');
+  });
+  test('takes a name that says more than the first', () => {
+    monitoring.endSpan(monitoring.startSpan('GET').spanId, { name: 'GET /users/:id' });
+    expect(monitoring.recentSpans()).toMatchObject([{ name: 'GET /users/:id', status: 'unset' }]);
+  });
+  test('ends the span also when an option throws as it is read', () => {
+    const options = {
+      get error(): unknown {
+        throw new Error('no');
+      },
+    };
+    monitoring.endSpan(monitoring.startSpan('x').spanId, options);
+    expect(ended('x')).toMatchObject({ status: 'unset' });
   });
   test('counts the first time alone', async () => {
     const span = monitoring.startSpan('x');
@@ -264,6 +314,33 @@ test('on the machine clock a span has the time of day and a duration in fraction
   expect(span?.startTime).toBeLessThan(Date.now() + 50);
   expect(span?.duration).toBeGreaterThan(0);
   expect(Number.isInteger(span?.duration)).toBe(false);
+});
+
+describe('with tracing off', () => {
+  test('every call does nothing, and nothing follows the work through its promises', async () => {
+    const off = createMonitoring({ tracing: false, env: {} });
+    const trace = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), sampled: true };
+    await runWithContext({ trace }, async () => {
+      const before = currentContext();
+      await off.withSpan('x', async (span) => {
+        expect(currentContext()).toBe(before);
+        off.setSpanAttributes(span.spanId, { a: 1 });
+        off.addSpanEvent(span.spanId, 'e');
+        expect(off.activeSpan()).toBeUndefined();
+      });
+    });
+    const span = off.startSpan('y');
+    off.endSpan(span.spanId);
+    expect(span).toMatchObject({ traceId: '0'.repeat(32), spanId: '0'.repeat(16), sampled: false });
+    expect(off.recentSpans()).toEqual([]);
+    await expect(off.withSpan('z', async () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    await off.close();
+  });
+  test('metrics are recorded all the same', () => {
+    const off = createMonitoring({ tracing: false, env: {} });
+    off.increment('orders');
+    expect(off.registry.value('orders')).toBe(1);
+  });
 });
 
 test('limits that are none are refused', () => {

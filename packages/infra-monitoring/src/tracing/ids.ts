@@ -1,4 +1,4 @@
-const POOL = 4096;
+const POOL = 16_384;
 /** Bytes written out as text at a time. An id is a slice of that text and keeps it alive, so it is short. */
 const CHUNK = 256;
 const pool = Buffer.alloc(POOL);

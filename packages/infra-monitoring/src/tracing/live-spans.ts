@@ -1,5 +1,6 @@
-import type { Clock, TraceContext } from '@vibeonrails/infra-core';
+import type { Clock } from '@vibeonrails/infra-core';
 import type { Timer } from '../time.ts';
+import type { BridgedSpan } from './bridge.ts';
 import {
   type AttributeValue,
   assignAttributes,
@@ -7,7 +8,12 @@ import {
   type EndSpanOptions,
   type FinishedSpan,
   type Span,
+  type SpanEvent,
+  type SpanKind,
+  type SpanLink,
   type SpanOptions,
+  type SpanStatus,
+  spanName,
 } from './span.ts';
 
 /** How {@link LiveSpans} is made. */
@@ -21,25 +27,103 @@ export interface LiveSpansOptions {
   readonly onLost: (reason: 'span_evicted' | 'span_abandoned') => void;
 }
 
-interface LiveSpan {
-  readonly span: Span;
-  readonly startedAt: number;
-  readonly attributes: Record<string, AttributeValue>;
-  readonly links: readonly TraceContext[];
-  size: number;
-}
-
-/** A {@link FinishedSpan} in the making. */
-type Ended = { -readonly [K in keyof FinishedSpan]: FinishedSpan[K] };
-
-const NO_LINKS: readonly TraceContext[] = Object.freeze([]);
+const NO_LINKS: readonly SpanLink[] = Object.freeze([]);
+const NO_EVENTS: readonly SpanEvent[] = Object.freeze([]);
 const MAX_LINKS = 128;
+const MAX_EVENTS = 128;
+
+/**
+ * A recorded span. The same object from start to end: one allocation is what makes it cheap. What only this folder
+ * needs is private, so that exporters and tests see plain fields.
+ */
+export class RecordedSpan implements FinishedSpan {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId: string | undefined;
+  name: string;
+  readonly kind: SpanKind;
+  readonly sampled: boolean;
+  readonly state: string | undefined;
+  startTime: number;
+  duration = 0;
+  readonly attributes: Record<string, AttributeValue> = {};
+  links: readonly SpanLink[] = NO_LINKS;
+  events: readonly SpanEvent[] = NO_EVENTS;
+  status: SpanStatus = 'unset';
+  declare error?: { readonly type: string; readonly message: string; readonly stack?: string };
+  declare abandoned?: true;
+  readonly #startedAt: number;
+  #size = 0;
+  #bridged: BridgedSpan | undefined;
+
+  constructor(span: Span, startedAt: number, startTime: number, bridged: BridgedSpan | undefined) {
+    this.traceId = span.traceId;
+    this.spanId = span.spanId;
+    this.parentSpanId = span.parentSpanId;
+    this.name = span.name;
+    this.kind = span.kind;
+    this.sampled = span.sampled;
+    this.state = span.state;
+    this.startTime = startTime;
+    this.#startedAt = startedAt;
+    this.#bridged = bridged;
+  }
+
+  get startedAt(): number {
+    return this.#startedAt;
+  }
+
+  assign(attributes: unknown): void {
+    try {
+      this.#size = assignAttributes(this.attributes, attributes, this.#size);
+    } catch {
+      // A getter threw: what came before it is kept.
+    }
+  }
+
+  link(links: NonNullable<SpanOptions['links']>): void {
+    this.links = links.slice(0, MAX_LINKS).map(copyLink);
+  }
+
+  addEvent(name: string, time: number, attributes: unknown): void {
+    if (this.events.length >= MAX_EVENTS) return;
+    const copied: Record<string, AttributeValue> = {};
+    try {
+      if (attributes !== undefined) assignAttributes(copied, attributes, 0);
+    } catch {
+      // As above.
+    }
+    const event: SpanEvent = { name: spanName(name), time, attributes: copied };
+    if (this.events === NO_EVENTS) this.events = [event];
+    else (this.events as SpanEvent[]).push(event);
+  }
+
+  end(elapsed: number, how: EndSpanOptions | undefined): void {
+    this.duration = elapsed - this.#startedAt;
+    if (how !== undefined) this.#endAs(how);
+    this.#bridged?.end(this);
+    this.#bridged = undefined;
+  }
+
+  #endAs(how: EndSpanOptions): void {
+    try {
+      const { endTime, error, name, status } = how;
+      if (typeof endTime === 'number' && endTime - endTime === 0)
+        this.duration = Math.max(0, endTime - this.startTime);
+      if (name !== undefined) this.name = spanName(name);
+      if (error !== undefined) this.error = describeError(error);
+      this.status = status ?? (error === undefined ? 'unset' : 'error');
+    } catch {
+      // An option that throws when read: the span is over all the same.
+    }
+  }
+}
 
 /** The spans that are open, oldest first, bounded in number and age. */
 export class LiveSpans {
   closed = false;
   /** In order of their start, since a Map keeps the order of insertion. */
-  readonly #spans = new Map<string, LiveSpan>();
+  readonly #spans = new Map<string, RecordedSpan>();
   readonly #options: LiveSpansOptions;
   #stopSweep: (() => void) | undefined;
 
@@ -47,40 +131,29 @@ export class LiveSpans {
     this.#options = options;
   }
 
-  get(spanId: string): Span | undefined {
-    return this.#spans.get(spanId)?.span;
+  get(spanId: string): RecordedSpan | undefined {
+    return this.#spans.get(spanId);
   }
 
-  add(span: Span, attributes: SpanOptions['attributes'], links: SpanOptions['links']): void {
-    const live: LiveSpan = {
-      span,
-      startedAt: this.#options.timer.elapsed(),
-      attributes: {},
-      links: links === undefined ? NO_LINKS : copyLinks(links),
-      size: 0,
-    };
-    if (attributes !== undefined) assignSafely(live, attributes);
-    this.#spans.set(span.spanId, live);
+  /** Records `span` from now on. Links that cannot be read are left out. */
+  add(span: Span, how: SpanOptions | undefined, bridged: BridgedSpan | undefined): RecordedSpan {
+    const { timer } = this.#options;
+    const startedAt = timer.elapsed();
+    const recorded = new RecordedSpan(span, startedAt, timer.epoch(startedAt), bridged);
+    if (how?.links !== undefined) recorded.link(how.links);
+    if (how?.attributes !== undefined) recorded.assign(how.attributes);
+    this.#spans.set(span.spanId, recorded);
     if (this.#spans.size > this.#options.maxOpen) this.#evictOldest();
     if (this.#stopSweep === undefined) this.#planSweep();
-  }
-
-  setAttributes(spanId: string, attributes: unknown): void {
-    const live = this.#spans.get(spanId);
-    if (live !== undefined) assignSafely(live, attributes);
+    return recorded;
   }
 
   end(spanId: string, how?: EndSpanOptions): void {
     const live = this.#spans.get(spanId);
     if (live === undefined) return;
     this.#spans.delete(spanId);
-    let finished: FinishedSpan;
-    try {
-      finished = this.#finish(live, how);
-    } catch {
-      finished = this.#finish(live, undefined);
-    }
-    this.#options.onEnd(finished);
+    live.end(this.#options.timer.elapsed(), how);
+    this.#options.onEnd(live);
   }
 
   close(): void {
@@ -90,39 +163,12 @@ export class LiveSpans {
     for (const live of this.#spans.values()) this.#lose(live, 'span_abandoned');
   }
 
-  #finish({ span, startedAt, attributes, links }: LiveSpan, how: EndSpanOptions | undefined): Ended {
-    const { timer } = this.#options;
-    const startTime = timer.epoch(startedAt);
-    // Written out, because copying with a spread takes five times as long as all the rest.
-    const ended: Ended = {
-      traceId: span.traceId,
-      spanId: span.spanId,
-      parentSpanId: span.parentSpanId,
-      name: span.name,
-      kind: span.kind,
-      sampled: span.sampled,
-      state: span.state,
-      startTime,
-      duration: timer.elapsed() - startedAt,
-      attributes,
-      links,
-      status: 'unset',
-    };
-    if (how === undefined) return ended;
-    const { endTime, error } = how;
-    if (typeof endTime === 'number' && endTime - endTime === 0)
-      ended.duration = Math.max(0, endTime - startTime);
-    if (error !== undefined) ended.error = describeError(error);
-    ended.status = how.status ?? (error === undefined ? 'unset' : 'error');
-    return ended;
-  }
-
-  #lose(live: LiveSpan, reason: 'span_evicted' | 'span_abandoned'): void {
-    this.#spans.delete(live.span.spanId);
+  #lose(live: RecordedSpan, reason: 'span_evicted' | 'span_abandoned'): void {
+    this.#spans.delete(live.spanId);
     this.#options.onLost(reason);
-    const ended = this.#finish(live, undefined);
-    ended.abandoned = true;
-    this.#options.onEnd(ended);
+    live.abandoned = true;
+    live.end(this.#options.timer.elapsed(), undefined);
+    this.#options.onEnd(live);
   }
 
   #evictOldest(): void {
@@ -153,19 +199,15 @@ export class LiveSpans {
   }
 }
 
-function assignSafely(live: LiveSpan, attributes: unknown): void {
-  try {
-    live.size = assignAttributes(live.attributes, attributes, live.size);
-  } catch {
-    // A getter threw: what came before it is kept.
-  }
-}
-
-function copyLinks(links: readonly (TraceContext | Span)[]): readonly TraceContext[] {
-  return links.slice(0, MAX_LINKS).map(({ traceId, spanId, sampled, state }) => ({
+function copyLink(link: NonNullable<SpanOptions['links']>[number]): SpanLink {
+  const { traceId, spanId, sampled, state } = link;
+  const attributes: Record<string, AttributeValue> = {};
+  const size = 'attributes' in link ? assignAttributes(attributes, link.attributes, 0) : 0;
+  return {
     traceId,
     spanId,
     sampled,
     ...(state === undefined ? {} : { state }),
-  }));
+    ...(size === 0 ? {} : { attributes }),
+  };
 }

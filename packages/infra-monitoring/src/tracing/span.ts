@@ -27,6 +27,19 @@ export interface Span {
   readonly state: string | undefined;
 }
 
+/** Something that happened at one moment of a span. */
+export interface SpanEvent {
+  readonly name: string;
+  /** Milliseconds since the Unix epoch, with fractions. */
+  readonly time: number;
+  readonly attributes: Readonly<Record<string, AttributeValue>>;
+}
+
+/** Another span that one has to do with. */
+export interface SpanLink extends TraceContext {
+  readonly attributes?: Readonly<Record<string, AttributeValue>>;
+}
+
 /** A span that is over. */
 export interface FinishedSpan extends Span {
   /** Milliseconds since the Unix epoch, with fractions. */
@@ -34,10 +47,12 @@ export interface FinishedSpan extends Span {
   /** Milliseconds. */
   readonly duration: number;
   readonly attributes: Readonly<Record<string, AttributeValue>>;
-  readonly links: readonly TraceContext[];
+  readonly links: readonly SpanLink[];
+  /** What happened in it, in the order it was told. */
+  readonly events: readonly SpanEvent[];
   readonly status: SpanStatus;
   /** What went wrong, when the status is `error` and a reason was given. */
-  readonly error?: { readonly type: string; readonly message: string };
+  readonly error?: { readonly type: string; readonly message: string; readonly stack?: string };
   /** True when nobody ended it: it was open for too long, too many were, or the process shut down. */
   readonly abandoned?: true;
 }
@@ -50,7 +65,7 @@ export interface SpanOptions {
   readonly kind?: SpanKind;
   readonly attributes?: Attributes;
   /** Other spans it has to do with, such as those of the messages in a batch. */
-  readonly links?: readonly (TraceContext | Span)[];
+  readonly links?: readonly (Span | (TraceContext & { readonly attributes?: Attributes }))[];
 }
 
 /** How {@link Tracer.endSpan} ends. */
@@ -61,11 +76,18 @@ export interface EndSpanOptions {
   readonly status?: SpanStatus;
   /** Milliseconds since the Unix epoch, for work that was over before. @default now */
   readonly endTime?: number;
+  /** A name that says more than the one it started with, such as a request's once its route is known. */
+  readonly name?: string;
 }
+
+/** What a name may be: bounded, and never empty. */
+export const spanName = (name: unknown): string =>
+  typeof name !== 'string' || name === '' ? 'unnamed' : name.length > 256 ? name.slice(0, 256) : name;
 
 const MAX_ATTRIBUTES = 128;
 const MAX_TEXT = 4096;
 const MAX_ITEMS = 128;
+const MAX_STACK = 8192;
 
 /** Copies what an attribute may hold into `into`, shortened to its bounds. */
 export function assignAttributes(into: Record<string, AttributeValue>, from: unknown, had: number): number {
@@ -104,18 +126,18 @@ const scalar = (item: unknown): (string | number | boolean)[] => {
   return value === undefined || typeof value === 'object' ? [] : [value];
 };
 
-/** The type and message of anything thrown; reading either may throw in its turn. */
-export function describeError(thrown: unknown): { type: string; message: string } {
+/** The type, message and stack of anything thrown; reading one may throw in its turn. */
+export function describeError(thrown: unknown): { type: string; message: string; stack?: string } {
   try {
-    const { name, code, message } = (typeof thrown === 'object' && thrown !== null ? thrown : {}) as Record<
-      string,
-      unknown
-    >;
+    const { name, code, message, stack } = (
+      typeof thrown === 'object' && thrown !== null ? thrown : {}
+    ) as Record<string, unknown>;
     const type = [code, name].find((text) => typeof text === 'string' && text !== '');
     const text = typeof message === 'string' ? message : String(thrown);
     return {
       type: typeof type === 'string' ? type.slice(0, 256) : typeof thrown,
       message: text.slice(0, MAX_TEXT),
+      ...(typeof stack === 'string' && stack !== '' ? { stack: stack.slice(0, MAX_STACK) } : {}),
     };
   } catch {
     return { type: 'unknown', message: 'an error that cannot be read' };
