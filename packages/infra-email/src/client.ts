@@ -1,22 +1,23 @@
+import { resolve } from 'node:path';
+import { type AddressInput, parseAddress } from './addresses.ts';
+import { type EmailDriverName, type EmailValues, OUTBOX_SENDER, readValues } from './config.ts';
 import {
   type Clock,
+  chooseDriver,
   type Duration,
   type Env,
-  logger,
   type ModuleInstance,
   onShutdown,
-  operation,
-} from '@vibeonrails/infra-core';
-import { type AddressInput, maskAddress, parseAddress } from './addresses.ts';
-import { makeDriver, readValues } from './choose.ts';
-import type { EmailDriverName } from './config.ts';
-import type { Address, EmailDriver, RenderedEmail, SendReceipt } from './driver.ts';
+  systemClock,
+  toMs,
+} from './core.ts';
+import type { Delivery, DeliverySettings } from './delivery.ts';
+import type { Address, EmailDriver } from './driver.ts';
 import type { Outbox } from './drivers/outbox.ts';
-import { EmailClosedError, FromRequiredError } from './errors.ts';
-import { composeMessage, type EnvelopeOptions, toIdempotencyKey } from './message.ts';
-import { sandboxed } from './sandbox.ts';
+import { EmailClosedError } from './errors.ts';
+import { library, once } from './load.ts';
+import type { EnvelopeOptions } from './message.ts';
 import type { Finding } from './template/findings.ts';
-import { createTemplates, type RenderOptions } from './templates.ts';
 
 /**
  * The data each template takes, for type checks: an application adds its templates by declaration merging.
@@ -136,81 +137,51 @@ export interface Email extends ModuleInstance {
   readonly outbox: Outbox | undefined;
 }
 
-const sends = operation('email.send');
-const log = logger.child({ module: 'email' });
-
 /**
- * Makes a sender of its own, independent of the default one.
+ * Makes a sender of its own, independent of the default one. What it does loads when it is first used, or by `ready()`.
  *
  * @throws {@link DriverRequiredError} `E_EMAIL_DRIVER_REQUIRED` in production when nothing chose a driver.
  * @throws {@link ConfigError} `E_CONFIG` when one of its variables holds something else.
  */
 export function createEmail(options: EmailOptions = {}): Email {
-  const values = readValues(options);
-  const driver = makeDriver(options, values);
-  const from = toAddress(values.EMAIL_FROM ?? driver.defaultFrom, 'from');
-  // A driver with a sender of its own delivers to nobody.
-  const sandbox =
-    driver.defaultFrom === undefined ? toAddress(values.EMAIL_SANDBOX_TO, 'sandboxTo') : undefined;
-  const templates = createTemplates({
-    folder: options.templates ?? values.EMAIL_TEMPLATES,
-    ...(options.locale === undefined ? {} : { locale: options.locale }),
-    reload: options.reload ?? (options.env ?? process.env).NODE_ENV !== 'production',
+  const settings = settingsOf(options);
+  const { driver } = settings;
+  const open = once(async () => {
+    const { openDelivery } = await library('@vibeonrails/infra-email', () => import('./delivery.ts'));
+    return openDelivery(settings);
   });
   const underWay = new Set<Promise<unknown>>();
   let closing: Promise<void> | undefined;
   const forgetHook = onShutdown('email', () => close());
-
-  const ready = async (): Promise<void> => {
-    refuseWhenClosed(closing);
-    await Promise.all([driver.ready(), templates.ready()]);
-  };
-  const deliver = async (template: string, given: SendEmailOptions): Promise<SendEmailResult> => {
-    const signal = given.signal ?? new AbortController().signal;
-    signal.throwIfAborted();
-    const idempotencyKey = toIdempotencyKey(given.idempotencyKey);
-    if (from === undefined && given.from === undefined) throw new FromRequiredError(driver.name);
-    const rendered = await templates.render(template, renderOptions(given));
-    const composed = composeMessage(
-      template,
-      rendered,
-      given,
-      from ?? parseAddress(given.from ?? '', 'from'),
-    );
-    const message = sandbox ? sandboxed(composed, sandbox) : composed;
-    const receipt = await sends.trace(() => driver.send(message, { idempotencyKey, signal }), {
-      template,
-      transport: driver.name,
-      recipients: message.to.length + message.cc.length + message.bcc.length,
-    });
-    return report(driver.name, message, receipt);
+  const use = async (): Promise<Delivery> => {
+    if (closing) throw new EmailClosedError();
+    return open();
   };
   function close(): Promise<void> {
     closing ??= (async () => {
       forgetHook();
       await Promise.allSettled(underWay);
-      await driver.close();
+      const opened = await open.done()?.catch(() => undefined);
+      await (opened ?? (typeof driver === 'object' ? driver : undefined))?.close();
     })();
     return closing;
   }
 
+  const outbox = async (): Promise<Outbox> => (await open()).outbox as Outbox;
+  const messages: Outbox = {
+    list: async (given) => (await outbox()).list(given),
+    read: async (id) => (await outbox()).read(id),
+  };
+
   return {
-    driver: driver.name,
-    outbox: isOutbox(driver) ? driver : undefined,
-    ready,
+    driver: typeof driver === 'object' ? driver.name : driver,
+    outbox: driver === 'outbox' ? messages : undefined,
+    ready: async () => (await use()).ready(),
     close,
-    check: async (signal) => {
-      refuseWhenClosed(closing);
-      await driver.check(signal);
-    },
-    render: async (template, given) => {
-      refuseWhenClosed(closing);
-      const { subject, html, text, findings } = await templates.render(template, renderOptions(given));
-      return { subject, html, text, findings };
-    },
+    check: async (signal) => (await use()).check(signal),
+    render: async (template, given) => (await use()).render(template, given),
     send: async (template, given) => {
-      refuseWhenClosed(closing);
-      const sending = deliver(template, given);
+      const sending = use().then((delivery) => delivery.send(template, given));
       const settled = sending.catch(() => undefined);
       underWay.add(settled);
       try {
@@ -222,27 +193,45 @@ export function createEmail(options: EmailOptions = {}): Email {
   };
 }
 
+/** All that can be wrong with options and variables is found here, before anything is loaded. */
+function settingsOf(options: EmailOptions): DeliverySettings {
+  const values = readValues(options);
+  const { clock = systemClock, env = process.env, keep, locale } = options;
+  const timeout = toMs(options.timeout ?? '10s');
+  const deadline = toMs(options.deadline ?? '30s');
+  const driver = typeof options.driver === 'object' ? options.driver : chosenDriver(values, env);
+  const ownSender =
+    driver === 'outbox' ? OUTBOX_SENDER : typeof driver === 'object' ? driver.defaultFrom : undefined;
+  return {
+    driver,
+    values,
+    from: toAddress(values.EMAIL_FROM ?? ownSender, 'from'),
+    // A driver with a sender of its own delivers to nobody.
+    sandbox: ownSender === undefined ? toAddress(values.EMAIL_SANDBOX_TO, 'sandboxTo') : undefined,
+    limits: { clock, timeout, deadline },
+    templates: {
+      folder: resolve(options.templates ?? values.EMAIL_TEMPLATES),
+      ...(locale === undefined ? {} : { locale }),
+      reload: options.reload ?? env.NODE_ENV !== 'production',
+    },
+    outbox: {
+      folder: resolve(options.outbox ?? values.EMAIL_OUTBOX),
+      ...(keep === undefined ? {} : { keep }),
+      clock,
+    },
+  };
+}
+
+const chosenDriver = (values: EmailValues, env: Env): EmailDriverName =>
+  chooseDriver<EmailDriverName>({
+    module: 'email',
+    variable: values.EMAIL_DRIVER,
+    present: { resend: Boolean(values.RESEND_API_KEY), smtp: Boolean(values.SMTP_URL) },
+    embedded: 'outbox',
+    inProduction: 'refuse',
+    help: 'Set RESEND_API_KEY or SMTP_URL, and EMAIL_FROM. EMAIL_DRIVER=outbox says that e-mail is meant to be written to disk and not delivered.',
+    env,
+  });
+
 const toAddress = (text: string | undefined, field: string): Address | undefined =>
   text === undefined ? undefined : parseAddress(text, field);
-
-const isOutbox = (driver: EmailDriver): driver is Outbox =>
-  driver.name === 'outbox' && 'list' in driver && 'read' in driver;
-
-function refuseWhenClosed(closing: unknown): void {
-  if (closing) throw new EmailClosedError();
-}
-
-function renderOptions(given: { data?: unknown; locale?: string } = {}): RenderOptions {
-  return { data: (given.data ?? {}) as Readonly<Record<string, unknown>>, locale: given.locale };
-}
-
-/** Logs one line, with the addresses masked, and turns a driver's answer into the caller's. */
-function report(driver: string, message: Readonly<RenderedEmail>, receipt: SendReceipt): SendEmailResult {
-  const { id, previewPath } = receipt;
-  const to = message.to.map(maskAddress);
-  log.info(
-    { template: message.template, id, to, driver, ...(previewPath ? { previewPath } : {}) },
-    previewPath ? 'wrote an e-mail to the outbox' : 'sent an e-mail',
-  );
-  return previewPath === undefined ? { status: 'sent', id, driver } : { status: 'outbox', id, previewPath };
-}

@@ -1,19 +1,24 @@
+import { formatAddress, parseAddress } from './addresses.ts';
+import type { EmailOptions } from './client.ts';
 import {
   type Config,
   type ConfigValues,
   defineConfig,
+  type Env,
   oneOf,
   type Reader,
   type ReportProblem,
   secret,
   text,
   url,
-} from '@vibeonrails/infra-core';
-import { parseAddress } from './addresses.ts';
+} from './core.ts';
 import { readSmtpUrl } from './drivers/smtp-url.ts';
 
 /** The drivers e-mail can be sent through. */
 export type EmailDriverName = 'outbox' | 'resend' | 'smtp';
+
+/** Who a message that is written to disk is from, where nobody is named. */
+export const OUTBOX_SENDER = 'Outbox <outbox@localhost>';
 
 type Shape = {
   readonly EMAIL_DRIVER: Reader<EmailDriverName | undefined>;
@@ -91,4 +96,23 @@ function isAddress(given: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** The variables, with the options that stand for some of them in their places: one set of rules for both. */
+export function readValues(options: EmailOptions): EmailValues {
+  const { driver, resend, smtp, from, sandboxTo, env = process.env } = options;
+  const sender = from === undefined ? undefined : formatAddress(parseAddress(from, 'from'));
+  const sandbox = sandboxTo === undefined ? undefined : formatAddress(parseAddress(sandboxTo, 'sandboxTo'));
+  const given: Env = {
+    EMAIL_DRIVER: typeof driver === 'string' ? driver : undefined,
+    EMAIL_FROM: sender,
+    EMAIL_SANDBOX_TO: sandbox,
+    RESEND_API_KEY: resend?.apiKey,
+    RESEND_BASE_URL: resend?.baseUrl,
+    SMTP_URL: smtp?.url,
+  };
+  const set = Object.entries(given).filter(([, value]) => value !== undefined);
+  // A driver of the application's own needs none of what chooses one of ours.
+  const own = typeof driver === 'object' ? { EMAIL_DRIVER: 'outbox' } : {};
+  return config.read({ ...env, ...Object.fromEntries(set), ...own });
 }

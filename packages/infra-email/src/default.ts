@@ -1,4 +1,3 @@
-import type { HealthCheck } from '@vibeonrails/infra-core';
 import type {
   Email,
   EmailOptions,
@@ -8,6 +7,7 @@ import type {
   SendEmailResult,
   TemplateName,
 } from './client.ts';
+import type { HealthCheck } from './core.ts';
 import { handle } from './module.ts';
 
 const it = (): Email => handle.instance();

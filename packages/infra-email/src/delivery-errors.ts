@@ -1,4 +1,4 @@
-import { InfraError } from '@vibeonrails/infra-core';
+import { InfraError } from './core.ts';
 
 /** Why a transport did not take an e-mail over. */
 export type DeliveryCode =

@@ -1,4 +1,4 @@
-import { InfraError } from '@vibeonrails/infra-core';
+import { InfraError } from './core.ts';
 
 /** A place in a template: `emails/welcome.md:7`. */
 export interface TemplateSite {

@@ -1,5 +1,5 @@
-import { defineModule, type ModuleHandle } from '@vibeonrails/infra-core';
 import { createEmail, type Email, type EmailOptions } from './client.ts';
+import { defineModule, type ModuleHandle } from './core.ts';
 import { VERSION } from './version.ts';
 
 /** The default sender of this process. */

@@ -1,10 +1,10 @@
-import { operation } from '@vibeonrails/infra-core';
+import { operation } from './core.ts';
 import { TemplateSyntaxError } from './errors.ts';
+import { once } from './load.ts';
 import { CONTENT, type Draft, draft, type Layout, partsOf, type Template } from './template/draft.ts';
 import { type Finding, messageFindings, pageFindings, unusedData } from './template/findings.ts';
 import { loadYaml, parseFrontMatter } from './template/front-matter.ts';
 import { type Libraries, loadLibraries } from './template/libraries.ts';
-import { once } from './template/load.ts';
 import { lru } from './template/lru.ts';
 import { fillPage, type Page, readPage, readText } from './template/page.ts';
 import type { ProgramCompiler } from './template/program.ts';

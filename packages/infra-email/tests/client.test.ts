@@ -218,6 +218,30 @@ test('closing waits for what is under way, and later calls are refused', async (
     await expect(call).rejects.toMatchObject({ code: 'E_EMAIL_CLOSED' });
 });
 
+test('closed in the moment of its first use, it still sends what was asked for', async () => {
+  const { email, given, send } = make();
+  const sending = Promise.all([send(), send()]);
+  await email.close();
+  expect(given).toHaveLength(2);
+  expect(await sending).toMatchObject([{ status: 'sent' }, { status: 'sent' }]);
+});
+
+test('closed before it was used, it closes the driver that it was given', async () => {
+  let closed = 0;
+  const idle: EmailDriver = {
+    name: 'idle',
+    ready: async () => undefined,
+    send: async () => ({ id: 'x' }),
+    check: async () => undefined,
+    close: async () => {
+      closed += 1;
+    },
+  };
+  const email = createEmail({ from: 'a@example.com', env: {}, driver: idle });
+  await Promise.all([email.close(), email.close()]);
+  expect(closed).toBe(1);
+});
+
 test('what a driver rejects with reaches the caller as it is', async () => {
   const failure = new Error('the provider is down');
   const email = createEmail({

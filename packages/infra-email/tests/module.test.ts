@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { describeConfig, modulesInUse, shutdown } from '@vibeonrails/infra-core';
 import { resetInfra } from '@vibeonrails/infra-core/testing';
-import { loadedBy } from '@vibeonrails/vitest-config/examples';
+import { loadedBy, loadedFiles } from '@vibeonrails/vitest-config/examples';
 import { afterEach, expect, test } from 'vitest';
 import * as root from '../src/index.ts';
 import * as testing from '../src/testing.ts';
@@ -63,6 +63,32 @@ test('the version is the one of package.json', () => {
 
 test('importing it loads no library', async () => {
   expect(await loadedBy(home, '@vibeonrails/infra-email')).toEqual([]);
+});
+
+test('importing it loads a few small files, and of Node.js only what the core has loaded', async () => {
+  const src = fileURLToPath(new URL('src/', home));
+  const files = await loadedFiles(home, '@vibeonrails/infra-email');
+  const own = files.filter((file) => file.startsWith(src));
+  expect(own.map((file) => file.slice(src.length))).toMatchInlineSnapshot(`
+    [
+      "addresses.ts",
+      "client.ts",
+      "config.ts",
+      "core.ts",
+      "default.ts",
+      "delivery-errors.ts",
+      "drivers/smtp-url.ts",
+      "errors.ts",
+      "index.ts",
+      "load.ts",
+      "module.ts",
+      "version.ts",
+    ]
+  `);
+  const imports = own.flatMap((file) => [
+    ...readFileSync(file, 'utf8').matchAll(/^(?:import|\}) (?!type\b).*from '(node:.*)'/gm),
+  ]);
+  expect(imports.map(([, name]) => name)).toEqual(['node:url', 'node:path']);
 });
 
 test('it is in use once imported, and its variables are described', () => {

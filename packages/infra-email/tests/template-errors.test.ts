@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from 'vitest';
 import type { TemplateDataError } from '../src/index.ts';
-import { library, once } from '../src/template/load.ts';
+import { library, once } from '../src/load.ts';
 import { createTemplates } from '../src/templates.ts';
 import { BARE, bodyOf, folder, render } from './folder.ts';
 

@@ -1,5 +1,5 @@
-import type { Clock } from '@vibeonrails/infra-core';
-import { isInfraError } from '@vibeonrails/infra-core';
+import type { Clock } from '../core.ts';
+import { isInfraError } from '../core.ts';
 import { DeliveryError } from '../delivery-errors.ts';
 
 /** How long a transport may take. */

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { access, constants, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { currentContext, messageOf } from '@vibeonrails/infra-core';
+import { currentContext, messageOf } from '../core.ts';
 import type { Address, RenderedEmail } from '../driver.ts';
 import { OutboxError } from '../errors.ts';
 import { toMime } from '../mime.ts';

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { type Clock, isInfraError, systemClock } from '@vibeonrails/infra-core';
+import { OUTBOX_SENDER } from '../config.ts';
+import { type Clock, isInfraError, systemClock } from '../core.ts';
 import type { EmailDriver, RenderedEmail, SendContext, SendReceipt } from '../driver.ts';
 import { IdempotencyConflictError, OutboxError } from '../errors.ts';
-import { once } from '../template/load.ts';
+import { once } from '../load.ts';
 import {
   digestOf,
   finished,
@@ -37,16 +38,16 @@ export interface OutboxMessage extends OutboxEntry {
   readonly eml: string;
 }
 
-/** A driver that writes each message to a folder, where it can be looked at. */
-export interface Outbox extends EmailDriver {
+/** The messages that were written to disk. */
+export interface Outbox {
   /** The messages, the newest first. @default all */
   list(options?: { limit?: number }): Promise<OutboxEntry[]>;
   /** One message. @throws {@link OutboxError} `E_EMAIL_OUTBOX` when there is none of this id. */
   read(id: string): Promise<OutboxMessage>;
 }
 
-/** Makes an {@link Outbox}. Nothing is written before the first message, or `ready()`. */
-export function outboxDriver(options: OutboxOptions = {}): Outbox {
+/** Makes a driver that writes each message to a folder, where it can be looked at. Nothing is written before the first message, or `ready()`. */
+export function outboxDriver(options: OutboxOptions = {}): EmailDriver & Outbox {
   const { keep = 500, clock = systemClock } = options;
   const folder = resolve(options.folder ?? '.outbox');
   const underWay = new Map<string, Promise<unknown>>();
@@ -80,7 +81,7 @@ export function outboxDriver(options: OutboxOptions = {}): Outbox {
 
   return {
     name: 'outbox',
-    defaultFrom: 'Outbox <outbox@localhost>',
+    defaultFrom: OUTBOX_SENDER,
     ready,
     async send(message, { idempotencyKey, signal }: SendContext) {
       signal.throwIfAborted();

@@ -1,4 +1,4 @@
-import type { Clock } from '@vibeonrails/infra-core';
+import type { Clock } from '../core.ts';
 import { type DeliveryCode, DeliveryError } from '../delivery-errors.ts';
 import { IdempotencyConflictError } from '../errors.ts';
 import type { Outcome } from './attempts.ts';

@@ -1,7 +1,7 @@
 import { formatAddress } from '../addresses.ts';
 import { DeliveryError } from '../delivery-errors.ts';
 import type { Address, EmailDriver, RenderedEmail, SendReceipt } from '../driver.ts';
-import { library, once } from '../template/load.ts';
+import { library, once } from '../load.ts';
 import { VERSION } from '../version.ts';
 import { type Attempt, attemptOnce, type DeliveryLimits, inAttempts, type Outcome } from './attempts.ts';
 import { type ResendAnswer, resendFailure } from './resend-answers.ts';

@@ -1,4 +1,4 @@
-import { type Clock, isInfraError } from '@vibeonrails/infra-core';
+import { type Clock, isInfraError } from '../core.ts';
 import type { SendReceipt } from '../driver.ts';
 import { IdempotencyConflictError } from '../errors.ts';
 

@@ -1,4 +1,4 @@
-import { messageOf } from '@vibeonrails/infra-core';
+import { messageOf } from '../core.ts';
 import { type DeliveryCode, DeliveryError } from '../delivery-errors.ts';
 import type { Outcome } from './attempts.ts';
 import { quote } from './quote.ts';

@@ -1,7 +1,7 @@
-import { messageOf } from '@vibeonrails/infra-core';
 import { closest } from '../closest.ts';
+import { messageOf } from '../core.ts';
 import { TemplateSyntaxError } from '../errors.ts';
-import { library } from './load.ts';
+import { library } from '../load.ts';
 
 /** A template file, taken apart. */
 export interface TemplateParts {

@@ -1,7 +1,7 @@
 import type { StateBlock, Token } from 'markdown-it';
+import { library } from '../load.ts';
 import { CLOSE, OPEN } from './components.ts';
 import { escapeHtml } from './html.ts';
-import { library } from './load.ts';
 import { firstSlotIn } from './slots.ts';
 import { toText } from './text.ts';
 

@@ -1,4 +1,4 @@
-import { isInfraError, messageOf } from '@vibeonrails/infra-core';
+import { isInfraError, messageOf } from '../core.ts';
 import { type MissingVariable, type TemplateSite, TemplateSyntaxError } from '../errors.ts';
 import { componentTags } from './components.ts';
 import { isPlain, member } from './lookup.ts';

@@ -1,8 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { messageOf } from '@vibeonrails/infra-core';
 import { closest } from '../closest.ts';
+import { messageOf } from '../core.ts';
 import {
   EmailOptionError,
   TemplateNameError,

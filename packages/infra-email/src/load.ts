@@ -1,4 +1,4 @@
-import { LibraryError } from '../errors.ts';
+import { LibraryError } from './errors.ts';
 
 /** Work that is done once, and a look at whether it is under way or done. */
 export interface Once<T> {
