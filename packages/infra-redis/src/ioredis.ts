@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { ConnectionOptions } from 'node:tls';
+import type { SentinelConnector } from 'ioredis';
 import type { RedisClient } from './client.ts';
 import { RedisClientError, RedisTlsError } from './errors.ts';
 import { describeTarget, type RedisTarget } from './url.ts';
@@ -43,7 +44,7 @@ export function reconnectDelay(attempt: number, random: () => number = Math.rand
 /** Loads ioredis and makes a client that does not connect before it is told to. */
 export async function makeClient(settings: ClientSettings): Promise<RedisClient> {
   const { target } = settings;
-  const [{ Cluster, Redis }, tls] = await Promise.all([loadLibrary(), tlsOf(settings)]);
+  const [{ Cluster, Redis, SentinelConnector }, tls] = await Promise.all([loadLibrary(), tlsOf(settings)]);
   const shared = sharedOptions(settings, tls);
   if (target.mode === 'cluster') return new Cluster([...target.nodes], clusterOptions(settings, shared));
   const options = {
@@ -63,6 +64,7 @@ export async function makeClient(settings: ClientSettings): Promise<RedisClient>
     sentinelRetryStrategy: options.retryStrategy,
     sentinelCommandTimeout: settings.connectTimeout,
     failoverDetector: true,
+    Connector: steady(SentinelConnector),
     ...(tls ? { sentinelTLS: tls, enableTLSForSentinelMode: true } : {}),
   });
 }
@@ -73,6 +75,25 @@ async function loadLibrary() {
   } catch (cause) {
     throw new RedisClientError('ioredis cannot be loaded', 'Install the dependencies anew.', cause);
   }
+}
+
+/**
+ * A Sentinel connector that goes on looking for the master when it hears of a new one meanwhile. The detector of the
+ * connection that was lost would end the client for good: it stops whatever the connector is at.
+ */
+function steady(Connector: typeof SentinelConnector): new (options: unknown) => SentinelConnector {
+  const Steady = class extends Connector {
+    override connect(
+      ...args: Parameters<SentinelConnector['connect']>
+    ): ReturnType<SentinelConnector['connect']> {
+      const { failoverDetector } = this as unknown as { failoverDetector?: { cleanup(): void } | null };
+      failoverDetector?.cleanup();
+      return super.connect(...args);
+    }
+  };
+  return Steady as new (
+    options: unknown,
+  ) => SentinelConnector;
 }
 
 /** What every mode takes. */

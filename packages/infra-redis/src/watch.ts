@@ -4,14 +4,20 @@ import type { RedisClient } from './client.ts';
 
 const log = logger.child({ module: 'redis' });
 
+/** A client's connection, and what to do once the client is of no more use. */
+interface Watched {
+  readonly name: string;
+  readonly address: string;
+  /** True when the client is ours. */
+  readonly owned: boolean;
+  onUnusable(): void;
+}
+
 /**
  * Listens to a client from the start, so that no error of it goes unheard, and logs when the server goes and when it
  * comes back: once each, however many attempts lie between. The returned function ends it.
  */
-export function watch(
-  client: RedisClient,
-  { name, address, onUnusable }: { name: string; address: string; onUnusable: () => void },
-): () => void {
+export function watch(client: RedisClient, { name, address, owned, onUnusable }: Watched): () => void {
   let wasReady = client.status === 'ready';
   let gone = false;
   const lost = (reason: string): void => {
@@ -37,6 +43,8 @@ export function watch(
       },
     ],
     ['close', () => lost('the server closed it')],
+    // It does not try again by itself; the application's own may be told to.
+    ['end', () => owned && onUnusable()],
   ];
   for (const [event, listener] of listeners) client.on(event, listener);
   return () => {

@@ -178,6 +178,16 @@ describeWith('redis', 'a connection to one server', { password: 's3cret' }, (ser
     expect(() => redis.client).toThrow(expect.objectContaining({ code: 'E_REDIS_CLOSED' }));
   });
 
+  test('a client that was ended behind its back is replaced at the next call', async () => {
+    const redis = connect({ url: url() });
+    await redis.ready();
+    const { client } = redis;
+    await client.quit();
+    await vi.waitFor(() => expect(client.status).toBe('end'), 20_000);
+    expect(await redis.run((other) => other.call('PING'))).toBe('PONG');
+    expect(redis.client).not.toBe(client);
+  });
+
   test('close does not wait for a command that blocks', async () => {
     const redis = connect({ url: url(), commandTimeout: false });
     await redis.ready();
