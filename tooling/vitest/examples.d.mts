@@ -1,7 +1,7 @@
 /**
- * Registers one test per ```ts block of a package's Markdown files. Each block runs in a process of its own, on the
+ * Registers one test per ```ts block of a package's Markdown files, and one per `.ts` file named. Each runs in a process of its own, on the
  * package's source, in a fresh temporary folder with `NODE_ENV=test`, and must exit by itself with 0 within 30
- * seconds. A failure names the line on which the block starts and shows what the process printed.
+ * seconds. A failure names the line on which it starts and shows what the process printed.
  *
  * @param packageFolder the folder that holds `package.json`: `new URL('..', import.meta.url)` in a test.
  * @param files relative to it; a missing file and one without a ```ts block fail. Default `README.md`, `SKILL.md`.

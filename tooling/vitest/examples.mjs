@@ -18,6 +18,11 @@ const timeLimit = 30_000;
 export function runExamples(packageFolder, files = ['README.md', 'SKILL.md']) {
   const folder = toFolder(packageFolder);
   for (const file of files) {
+    if (file.endsWith('.ts')) {
+      const options = { timeout: timeLimit + 5_000 };
+      test(`${file} runs`, options, () => runScript(folder, { file, line: 1, script: join(folder, file) }));
+      continue;
+    }
     const examples = examplesIn(join(folder, file));
     if (examples.length === 0) {
       test(`${file} has an example that runs`, () => {
@@ -36,6 +41,10 @@ export function runExamples(packageFolder, files = ['README.md', 'SKILL.md']) {
 async function runExample(folder, { file, line, name, code }) {
   const script = join(await exampleFolder(folder), name);
   await writeFile(script, code);
+  await runScript(folder, { file, line, script });
+}
+
+async function runScript(folder, { file, line, script }) {
   const cwd = await mkdtemp(join(tmpdir(), 'infra-example-'));
   try {
     const { status, output } = await runNode([script], { cwd, env: { NODE_ENV: 'test' } });

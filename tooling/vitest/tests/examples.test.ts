@@ -44,6 +44,11 @@ test('a file that is missing or has no example fails instead of passing silently
   expect(outcomeOf('EMPTY.md has an example that runs')?.failureMessages[0]).toContain('no ```ts block');
 });
 
+test('a file of its own runs as it is, and one that fails is named', () => {
+  expect(outcomeOf('examples/works.ts runs')?.status).toBe('passed');
+  expect(outcomeOf('examples/fails.ts runs')?.failureMessages[0]).toContain('the example fails');
+});
+
 test('blocks in other languages are left alone', () => {
-  expect(outcomes).toHaveLength(4);
+  expect(outcomes).toHaveLength(6);
 });
