@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { defineModule, type ModuleHandle } from '@vibeonrails/infra-core';
 import { type Cache, createCache } from './cache.ts';
 import type { CacheOptions } from './options.ts';
@@ -15,7 +14,7 @@ export const handle: ModuleHandle<Cache, CacheOptions> = defineModule<Cache, Cac
   critical: false,
   async healthCheck(cache) {
     // Not the process id, which is 1 in every container.
-    const key = `health:${randomUUID()}`;
+    const key = `health:${crypto.randomUUID()}`;
     await cache.set(key, 'ok', '10s');
     const seen = await cache.take(key);
     return seen === 'ok'

@@ -1,8 +1,9 @@
-import { type Clock, ConfigError, chooseDriver, type Env, systemClock } from '@vibeonrails/infra-core';
-import { type CacheDriverName, config, REDIS_URL_FORM } from './config.ts';
+import { type Clock, ConfigError, chooseDriver, type Env, systemClock, toMs } from '@vibeonrails/infra-core';
+import { REDIS_URL_FORM } from '@vibeonrails/infra-redis/variables';
+import { type CacheDriverName, config } from './config.ts';
 import type { CacheDriver } from './driver.ts';
-import { memoryDriver } from './drivers/memory.ts';
-import { type CacheMemoryOptions, type CacheRedisOptions, redisDriver } from './drivers/redis.ts';
+import type { CacheMemoryOptions, CacheRedisOptions, RedisDriverOptions } from './drivers/redis.ts';
+import { lateDriver } from './late-driver.ts';
 
 /** How a cache is made. */
 export interface CacheOptions {
@@ -31,7 +32,8 @@ export function makeDriver(options: CacheOptions): CacheDriver {
   if (typeof options.driver === 'object') return options.driver;
   const { redis = {}, env, clock = systemClock } = options;
   const values = config.read(env);
-  const reachable = Boolean(redis.url ?? redis.client ?? values.CACHE_REDIS_URL);
+  const url = redis.url ?? values.CACHE_REDIS_URL ?? values.REDIS_URL;
+  const reachable = Boolean(url ?? redis.client);
   const driver = chooseDriver<CacheDriverName>({
     module: 'cache',
     option: options.driver,
@@ -43,23 +45,32 @@ export function makeDriver(options: CacheOptions): CacheDriver {
     env,
   });
   const maxBytes = options.maxBytes ?? values.CACHE_MAX_BYTES;
-  if (driver === 'memory') return memoryDriver({ maxBytes, clock });
+  if (driver === 'memory')
+    return lateDriver('memory', async () => {
+      const { memoryDriver } = await import('./drivers/memory.ts');
+      return memoryDriver({ maxBytes, clock });
+    });
   if (!reachable) throw noAddress();
-  return redisDriver({
+  const settings: RedisDriverOptions = {
     ...redis,
+    ...(url === undefined ? {} : { url }),
+    timeout: toMs(redis.timeout ?? '500ms'),
+    connectTimeout: toMs(redis.connectTimeout ?? '5s'),
     namespace: namespaceOf(options),
     memory: memoryOf(options.memory ?? false, maxBytes),
     clock,
-    env,
+  };
+  return lateDriver('redis', async () => {
+    const { redisDriver } = await import('./drivers/redis.ts');
+    return redisDriver(settings);
   });
 }
 
-function memoryOf(
-  memory: boolean | CacheMemoryOptions,
-  maxBytes: number,
-): Required<CacheMemoryOptions> | undefined {
+/** The memory in front of Redis, complete and in milliseconds. */
+function memoryOf(memory: boolean | CacheMemoryOptions, maxBytes: number): RedisDriverOptions['memory'] {
   if (memory === false) return undefined;
-  return { maxBytes, ttl: '30s', ...(memory === true ? {} : memory) };
+  const { ttl = '30s', ...own } = memory === true ? {} : memory;
+  return { maxBytes, ...own, ttl: toMs(ttl) };
 }
 
 /** The redis driver was asked for and nothing says where it is. */

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describeConfig, modulesInUse, shutdown } from '@vibeonrails/infra-core';
 import { resetInfra } from '@vibeonrails/infra-core/testing';
-import { loadedBy } from '@vibeonrails/vitest-config/examples';
+import { loadedBy, loadedFiles } from '@vibeonrails/vitest-config/examples';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import * as root from '../src/index.ts';
 import * as testing from '../src/testing.ts';
@@ -41,8 +43,25 @@ test('the version is the one of package.json', () => {
   expect(VERSION).toBe(version);
 });
 
-test('importing it loads lru-cache alone', async () => {
-  expect(await loadedBy(new URL('..', import.meta.url), '@vibeonrails/infra-cache')).toEqual(['lru-cache']);
+test('importing it loads no library, and no more of the packages below than their variables', async () => {
+  const folder = new URL('..', import.meta.url);
+  const name = '@vibeonrails/infra-cache';
+  expect(await loadedBy(folder, name)).toEqual([]);
+  const packages = fileURLToPath(new URL('..', folder));
+  const files = (await loadedFiles(folder, name)).filter(
+    (file) => file.startsWith(packages) && file.endsWith('.ts'),
+  );
+  const own = files.map((file) => relative(packages, file)).filter((file) => !file.startsWith('infra-core'));
+  expect(own.map((file) => file.replace(/^infra-|src\/|\.ts$/g, ''))).toEqual([
+    ...'cache codec config default errors failsafe index late-driver module options policy single-flight version'
+      .split(' ')
+      .map((file) => `cache/${file}`),
+    ...['redis/errors', 'redis/url', 'redis/variables'],
+  ]);
+  for (const file of own)
+    expect(readFileSync(`${packages}/${file}`, 'utf8'), file).not.toMatch(
+      /^import (?!type\b).* from 'node:/m,
+    );
 });
 
 test('it is in use once imported, and its variables are described', () => {
@@ -54,6 +73,7 @@ test('it is in use once imported, and its variables are described', () => {
     { variable: 'CACHE_MAX_BYTES', default: '67108864', set: true },
     { variable: 'CACHE_NAMESPACE', default: 'cache', set: false },
     { variable: 'CACHE_REDIS_URL', secret: true, set: false },
+    { variable: 'REDIS_URL', secret: true, set: false },
   ]);
 });
 
@@ -96,47 +116,48 @@ describe('the driver', () => {
 
   test.each([
     [
-      'is misspelt',
+      'CACHE_REDIS_URL is misspelt',
       { CACHE_REDIS_URL: 'redis//:s3cret@host' },
-      /CACHE_REDIS_URL .*not valid: expected a URL/,
+      / {2}CACHE_REDIS_URL .*not valid/,
     ],
     [
-      'is misspelt in REDIS_URL',
+      'REDIS_URL is misspelt',
       { REDIS_URL: 'rdis://:s3cret@host' },
-      /CACHE_REDIS_URL .*not valid in REDIS_URL/,
+      / {2}REDIS_URL .*not valid: expected redis:/,
     ],
-    ['is missing', { CACHE_DRIVER: 'redis' }, /CACHE_REDIS_URL .*not set: expected .*, here or in REDIS_URL/],
-  ])('redis whose address %s is one coded error that names the variable', (_, env, words) => {
+    ['REDIS_URL has no such port', { REDIS_URL: 'redis://:s3cret@host:99999' }, / {2}REDIS_URL .*not valid/],
+    [
+      'none is set',
+      { CACHE_DRIVER: 'redis' },
+      /CACHE_REDIS_URL .*not set: expected .*, here or in REDIS_URL/,
+    ],
+  ])('redis where %s is one coded error that names the variable as it was set', (_, env, words) => {
     const make = () => createCache({ env });
     expect(make).toThrow(expect.objectContaining({ code: 'E_CONFIG' }));
     expect(make).toThrow(words);
+    expect(make).toThrow(/has one problem/);
     expect(make).not.toThrow('s3cret');
+    expect(make).not.toThrow('in REDIS_URL:');
+  });
+
+  test('redis whose address is wrong, in an option, says so at ready and at every call', async () => {
+    const made = createCache({ env: {}, redis: { url: 'redis://:s3cret@host:99999' } });
+    const wrong = { code: 'E_REDIS_URL', message: expect.not.stringContaining('s3cret') };
+    await expect(made.ready()).rejects.toMatchObject(wrong);
+    await expect(made.get('k')).rejects.toMatchObject(wrong);
+    await made.close();
   });
 
   test.each([
-    ['a variable', { env: { CACHE_REDIS_URL: 'redis://:s3cret@host:99999' } }, 'E_CONFIG'],
-    ['an option', { env: {}, redis: { url: 'redis://:s3cret@host:99999' } }, 'E_REDIS_URL'],
-  ])(
-    'redis whose address is wrong further on, in %s, says so at ready and at every call',
-    async (_, options, code) => {
-      const made = createCache(options);
-      await expect(made.ready()).rejects.toMatchObject({
-        code,
-        message: expect.not.stringContaining('s3cret'),
-      });
-      await expect(made.get('k')).rejects.toMatchObject({ code });
-      await made.close();
-    },
-  );
-
-  test.each([{ timeout: 'soon' }, { timeout: -1 }, { connectTimeout: Number.NaN }])(
-    'redis with a time that is none is refused: %o',
-    (redis) => {
-      expect(() => createCache({ env: { REDIS_URL: REDIS }, redis: redis as never })).toThrow(
-        expect.objectContaining({ code: 'E_DURATION' }),
-      );
-    },
-  );
+    { redis: { timeout: 'soon' } },
+    { redis: { timeout: -1 } },
+    { redis: { connectTimeout: Number.NaN } },
+    { memory: { ttl: 'soon' } },
+  ])('redis with a time that is none is refused: %o', (options) => {
+    expect(() => createCache({ env: { REDIS_URL: REDIS }, ...(options as object) })).toThrow(
+      expect.objectContaining({ code: 'E_DURATION' }),
+    );
+  });
 });
 
 test('in production it warns when nothing chose the memory driver, and only then', () => {

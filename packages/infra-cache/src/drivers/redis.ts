@@ -1,8 +1,8 @@
-import { type Clock, type Duration, type Env, toMs } from '@vibeonrails/infra-core';
+import type { Duration } from '@vibeonrails/infra-core';
 import type { RedisClient, RedisTlsOptions } from '@vibeonrails/infra-redis';
 import type { CacheDriver } from '../driver.ts';
 import { type Front, front } from '../redis/front.ts';
-import { redisLink } from '../redis/link.ts';
+import { type RedisLinkOptions, redisLink } from '../redis/link.ts';
 import { listener } from '../redis/listener.ts';
 import { channelOf, understand } from '../redis/messages.ts';
 import { type RedisStore, redisStore } from '../redis/store.ts';
@@ -29,13 +29,11 @@ export interface CacheMemoryOptions {
   ttl?: Duration;
 }
 
-/** How the Redis driver is made. */
-export interface RedisDriverOptions extends CacheRedisOptions {
+/** How the Redis driver is made; times are in milliseconds. */
+export interface RedisDriverOptions extends RedisLinkOptions {
   /** Caches of one namespace hear of each other's writes. */
   readonly namespace: string;
-  readonly memory?: Required<CacheMemoryOptions> | undefined;
-  readonly clock: Clock;
-  readonly env?: Env | undefined;
+  readonly memory?: { readonly maxBytes: number; readonly ttl: number } | undefined;
 }
 
 /**
@@ -43,15 +41,13 @@ export interface RedisDriverOptions extends CacheRedisOptions {
  * change. Needs Redis 6 or later.
  */
 export function redisDriver(options: RedisDriverOptions): CacheDriver {
-  const timeout = toMs(options.timeout ?? '500ms');
-  const connectTimeout = toMs(options.connectTimeout ?? '5s');
+  const { timeout, connectTimeout, clock, memory } = options;
   const channel = channelOf(options.namespace);
-  const { clock, memory } = options;
-  const link = redisLink({ ...options, timeout, connectTimeout });
+  const link = redisLink(options);
   const store = redisStore(link, channel);
   if (!memory) return { name: 'redis', ...callsOf(store), ready: link.ready, close: link.close };
 
-  const near = front({ maxBytes: memory.maxBytes, ttl: toMs(memory.ttl), clock });
+  const near = front({ ...memory, clock });
   const listeners = new Set<(keys?: readonly string[]) => void>();
   const changes = listener({
     link,

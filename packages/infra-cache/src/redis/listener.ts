@@ -1,8 +1,8 @@
 import { type Clock, isInfraError, logger, messageOf } from '@vibeonrails/infra-core';
+import { mastersOf } from '@vibeonrails/infra-redis';
 import { CacheClosedError, CacheUnavailableError } from '../errors.ts';
 import { line } from './line.ts';
 import type { RedisLink } from './link.ts';
-import { masters } from './nodes.ts';
 
 /** What a listener needs, and whom it tells. */
 export interface ListenerOptions {
@@ -128,7 +128,7 @@ async function listenOnce(
   round: number,
   onUp: () => void,
 ): Promise<never> {
-  const nodes = await link.run(masters);
+  const nodes = await link.run(mastersOf);
   const node = nodes[round % nodes.length];
   if (!node) throw new CacheUnavailableError('the cluster has no master.');
   const client = node.duplicate();

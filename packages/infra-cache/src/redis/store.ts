@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { RedisClient } from '@vibeonrails/infra-redis';
+import { mastersOf, type RedisClient } from '@vibeonrails/infra-redis';
 import type { CacheDriver } from '../driver.ts';
 import { CacheCounterError, CacheUnavailableError } from '../errors.ts';
 import type { RedisLink } from './link.ts';
 import { announcement } from './messages.ts';
-import { literally, masters } from './nodes.ts';
 import { DELETE, evaluate, INCREMENT, type Script, SET, TAKE, TOUCH } from './scripts.ts';
 
 /** An entry, and the milliseconds it has left. */
@@ -75,7 +74,7 @@ export function redisStore(link: RedisLink, channel: string): RedisStore {
     },
     touch: async (key, ttl) => (await writeOne<number>(TOUCH, key, milliseconds(ttl))) === 1,
     async clear(prefix) {
-      const nodes = await link.run(masters);
+      const nodes = await link.run(mastersOf);
       await Promise.all(nodes.map((node) => clearNode(link, node, `${literally(prefix)}*`)));
       await link.run((client) => client.call('publish', channel, announcement({ from: origin })));
     },
@@ -127,6 +126,9 @@ async function all(client: RedisClient, commands: unknown[][]): Promise<unknown[
     return reply;
   });
 }
+
+/** Text that a pattern of SCAN takes literally. */
+const literally = (text: string): string => text.replace(/[\\*?[\]]/g, '\\$&');
 
 /** Walks through a server's keys step by step, each within the time of one command. */
 async function clearNode(link: RedisLink, node: RedisClient, pattern: string): Promise<void> {
