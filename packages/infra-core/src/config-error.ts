@@ -17,8 +17,9 @@ export class ConfigError extends InfraError {
   readonly problems: readonly ConfigProblem[];
 
   constructor(problems: readonly ConfigProblem[]) {
-    const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`;
-    super(`The configuration has ${count}:\n${problems.map(line).join('\n')}\n`, {
+    const lines = linesOf(problems);
+    const count = lines.length === 1 ? 'one problem' : `${lines.length} problems`;
+    super(`The configuration has ${count}:\n${lines.join('\n')}\n`, {
       code: 'E_CONFIG',
       help: 'Correct the environment variables above and start again.',
     });
@@ -26,7 +27,17 @@ export class ConfigError extends InfraError {
   }
 }
 
-function line({ variable, package: owner, kind, expected, from }: ConfigProblem): string {
-  const wrong = kind === 'missing' ? 'not set' : 'not valid';
-  return `  ${variable} (${owner}) is ${wrong}${from ? ` in ${from}` : ''}: expected ${expected}.`;
+/** One line a variable: packages that share one expect the same of it. */
+function linesOf(problems: readonly ConfigProblem[]): string[] {
+  const owners = new Map<string, string[]>();
+  for (const { variable, package: owner, kind, expected, from } of problems) {
+    const wrong = kind === 'missing' ? 'not set' : 'not valid';
+    const rest = `is ${wrong}${from ? ` in ${from}` : ''}: expected ${expected}.`;
+    const key = `${variable}\n${rest}`;
+    owners.set(key, [...(owners.get(key) ?? []), owner]);
+  }
+  return [...owners].map(([key, packages]) => {
+    const [variable, rest] = key.split('\n');
+    return `  ${variable} (${packages.join(', ')}) ${rest}`;
+  });
 }

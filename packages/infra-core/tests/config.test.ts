@@ -230,6 +230,16 @@ test('the same configuration declared twice is described once', () => {
   expect(describeConfig({})).toHaveLength(1);
 });
 
+test('a variable that several packages read alike is one line, with all of them', () => {
+  defineConfig({ SHARED_URL: url(), OTHER: text() }, { package: 'one' });
+  defineConfig({ SHARED_URL: url() }, { package: 'two' });
+  defineConfig({ SHARED_URL: int() }, { package: 'three' });
+  const { message, problems } = problemsOf(() => checkConfig({ SHARED_URL: 'x', OTHER: 'set' }));
+  expect(problems).toHaveLength(3);
+  expect(message).toContain('has 2 problems:\n  SHARED_URL (one, two) is not valid: expected ');
+  expect(message).toContain('\n  SHARED_URL (three) is not valid: expected ');
+});
+
 test('checkConfig reports the problems of all packages at once', () => {
   defineConfig({ PORT: int() }, { package: 'a' });
   defineConfig({ HOST: url({ protocols: ['redis', 'rediss'] }) }, { package: 'b' });
