@@ -8,8 +8,7 @@ import {
 import { decode, encode } from './codec.ts';
 import { CacheClosedError, CacheKeyError, CacheValueError } from './errors.ts';
 import { failsafe } from './failsafe.ts';
-import { type CacheOptions, makeDriver, namespaceOf } from './options.ts';
-import { type CachePolicy, ttlOf } from './policy.ts';
+import { type CacheOptions, type CachePolicy, makeDriver, namespaceOf, ttlOf } from './options.ts';
 import { singleFlight } from './single-flight.ts';
 
 /**

@@ -1,6 +1,4 @@
 export { type Cache, createCache } from './cache.ts';
-export type { CacheDriverName } from './config.ts';
-export { cache, cacheHealthCheck, configureCache } from './default.ts';
 export type { CacheDriver, SetOptions } from './driver.ts';
 export type { CacheMemoryOptions, CacheRedisOptions } from './drivers/redis.ts';
 export {
@@ -13,5 +11,5 @@ export {
   CacheUnavailableError,
   CacheValueError,
 } from './errors.ts';
-export type { CacheOptions } from './options.ts';
-export type { CachePolicy } from './policy.ts';
+export { cache, cacheHealthCheck, configureCache } from './module.ts';
+export type { CacheDriverName, CacheOptions, CachePolicy } from './options.ts';

@@ -1,4 +1,4 @@
-import { defineModule, type ModuleHandle } from '@vibeonrails/infra-core';
+import { defineModule, type HealthCheck, type ModuleHandle } from '@vibeonrails/infra-core';
 import { type Cache, createCache } from './cache.ts';
 import type { CacheOptions } from './options.ts';
 import { VERSION } from './version.ts';
@@ -22,3 +22,40 @@ export const handle: ModuleHandle<Cache, CacheOptions> = defineModule<Cache, Cac
       : { status: 'error', message: `wrote a value to the ${cache.driver} cache and did not read it back` };
   },
 });
+
+const it = (): Cache => handle.instance();
+
+/** The default cache, made from the environment at first use. */
+export const cache: Cache = {
+  get driver() {
+    return it().driver;
+  },
+  ready: () => it().ready(),
+  close: () => it().close(),
+  get: (key) => it().get(key),
+  getMany: (keys) => it().getMany(keys),
+  set: (key, value, policy) => it().set(key, value, policy),
+  setMany: (entries, policy) => it().setMany(entries, policy),
+  add: (key, value, policy) => it().add(key, value, policy),
+  getOrSet: (key, policy, load) => it().getOrSet(key, policy, load),
+  has: (key) => it().has(key),
+  delete: (keys) => it().delete(keys),
+  take: (key) => it().take(key),
+  increment: (key, policy) => it().increment(key, policy),
+  touch: (key, policy) => it().touch(key, policy),
+  clear: () => it().clear(),
+};
+
+/**
+ * Makes the default cache from `options`, before its first use.
+ *
+ * @throws {@link AlreadyConfiguredError} `E_CACHE_CONFIGURED` when it is in use, unless `replace` is true.
+ */
+export function configureCache(options: CacheOptions & { replace?: boolean }): Cache {
+  return handle.configure(options);
+}
+
+/** Checks the default cache: writes a value and reads it back. For `registerHealthCheck('cache', cacheHealthCheck())`. */
+export function cacheHealthCheck(): HealthCheck {
+  return handle.healthCheck;
+}

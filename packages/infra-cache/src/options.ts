@@ -1,9 +1,47 @@
-import { type Clock, ConfigError, chooseDriver, type Env, systemClock, toMs } from '@vibeonrails/infra-core';
-import { REDIS_URL_FORM } from '@vibeonrails/infra-redis/variables';
-import { type CacheDriverName, config } from './config.ts';
+import {
+  type Clock,
+  type Config,
+  ConfigError,
+  chooseDriver,
+  type Duration,
+  defineConfig,
+  type Env,
+  int,
+  oneOf,
+  type Reader,
+  systemClock,
+  text,
+  toMs,
+} from '@vibeonrails/infra-core';
+import { REDIS_URL_FORM, redisVariables } from '@vibeonrails/infra-redis/url';
 import type { CacheDriver } from './driver.ts';
 import type { CacheMemoryOptions, CacheRedisOptions, RedisDriverOptions } from './drivers/redis.ts';
+import { CacheTtlError } from './errors.ts';
 import { lateDriver } from './late-driver.ts';
+
+/** The drivers a cache can run on. */
+export type CacheDriverName = 'memory' | 'redis';
+
+/** The variables of the cache. */
+const config: Config<{
+  readonly CACHE_DRIVER: Reader<CacheDriverName | undefined>;
+  readonly CACHE_REDIS_URL: Reader<string | undefined>;
+  readonly REDIS_URL: Reader<string | undefined>;
+  readonly CACHE_NAMESPACE: Reader<string>;
+  readonly CACHE_MAX_BYTES: Reader<number>;
+}> = defineConfig(
+  {
+    CACHE_DRIVER: oneOf(['memory', 'redis'], { optional: true, description: 'where entries are kept' }),
+    ...redisVariables('CACHE_REDIS_URL', 'the Redis of the cache; chooses it'),
+    CACHE_NAMESPACE: text({ default: 'cache', description: 'put before every key' }),
+    CACHE_MAX_BYTES: int({
+      default: 64 * 1024 * 1024,
+      min: 1024,
+      description: 'memory of this process that entries may take',
+    }),
+  },
+  { package: '@vibeonrails/infra-cache' },
+);
 
 /** How a cache is made. */
 export interface CacheOptions {
@@ -83,3 +121,19 @@ const noAddress = (): ConfigError =>
       expected: `${REDIS_URL_FORM}, here or in REDIS_URL`,
     },
   ]);
+
+/** How long an entry lives: a {@link Duration}, or options that hold one. There is no default on purpose. */
+export type CachePolicy = Duration | { readonly ttl: Duration };
+
+/** The milliseconds of a policy. @throws {@link CacheTtlError} `E_CACHE_TTL` unless they are positive and finite. */
+export function ttlOf(key: string, policy: CachePolicy): number {
+  const ttl = typeof policy === 'object' && policy !== null ? policy.ttl : policy;
+  let ms = 0;
+  try {
+    ms = toMs(ttl);
+  } catch (cause) {
+    throw new CacheTtlError(key, ttl, cause);
+  }
+  if (ms > 0) return ms;
+  throw new CacheTtlError(key, ttl);
+}

@@ -53,10 +53,10 @@ test('importing it loads no library, and no more of the packages below than thei
   );
   const own = files.map((file) => relative(packages, file)).filter((file) => !file.startsWith('infra-core'));
   expect(own.map((file) => file.replace(/^infra-|src\/|\.ts$/g, ''))).toEqual([
-    ...'cache codec config default errors failsafe index late-driver module options policy single-flight version'
+    ...'cache codec errors failsafe index late-driver module options single-flight version'
       .split(' ')
       .map((file) => `cache/${file}`),
-    ...['redis/errors', 'redis/url', 'redis/variables'],
+    ...['redis/errors', 'redis/url'],
   ]);
   for (const file of own)
     expect(readFileSync(`${packages}/${file}`, 'utf8'), file).not.toMatch(

@@ -1,10 +1,19 @@
-import { type Clock, type Duration, type Env, systemClock, toMs } from '@vibeonrails/infra-core';
+import {
+  type Clock,
+  type Duration,
+  defineConfig,
+  type Env,
+  systemClock,
+  toMs,
+} from '@vibeonrails/infra-core';
 import type { RedisClient, RedisConnection } from './client.ts';
-import { addressOf, type RedisUser, variableOf } from './config.ts';
 import { connection } from './connection.ts';
 import { RedisClientError, RedisUrlError } from './errors.ts';
 import type { RedisTlsOptions } from './ioredis.ts';
-import { describeTarget, parseRedisUrl, type RedisTarget } from './url.ts';
+import { describeTarget, parseRedisUrl, type RedisTarget, redisVariables } from './url.ts';
+
+/** Modules that can have a Redis of their own. */
+export type RedisUser = 'queue' | 'cache' | 'realtime';
 
 /** How a connection is made. */
 export interface ConnectRedisOptions {
@@ -108,6 +117,24 @@ function targetOf({ for: user, url, tls, env }: ConnectRedisOptions): RedisTarge
       'Write rediss in place of redis.',
     );
   return target;
+}
+
+const OWNER = { package: '@vibeonrails/infra-redis' };
+
+const { REDIS_URL } = redisVariables('REDIS_URL', '');
+const shared = defineConfig({ REDIS_URL }, OWNER);
+
+/** The variable that holds a module's own address. */
+const variableOf = (user: RedisUser): `${Uppercase<RedisUser>}_REDIS_URL` =>
+  `${user.toUpperCase() as Uppercase<RedisUser>}_REDIS_URL`;
+
+/** The address that the environment holds for a module, or for whoever is none. @throws `E_CONFIG` for one that is none. */
+function addressOf(user: RedisUser | undefined, env: Env | undefined): string | undefined {
+  if (!user) return shared.read(env).REDIS_URL;
+  const own = variableOf(user);
+  // Declared when it is asked for: an application without a queue has no variable for one.
+  const values = defineConfig(redisVariables(own, `the Redis of the ${user}`), OWNER).read(env);
+  return values[own] ?? values.REDIS_URL;
 }
 
 function fromEnvironment(user: RedisUser | undefined, env: Env | undefined): string {

@@ -1,22 +1,18 @@
-import { type HealthCheck, messageOf } from '@vibeonrails/infra-core';
+import { type HealthResult, messageOf } from '@vibeonrails/infra-core';
 import type { RedisClient, RedisConnection } from './client.ts';
-import { handle } from './module.ts';
 import { mastersOf } from './nodes.ts';
 
-/**
- * Checks a connection with a PING, on a cluster one to every master. Without `connection` it checks all that are open
- * in this process. For `registerHealthCheck('redis', redisHealthCheck())`.
- */
-export function redisHealthCheck(connection?: RedisConnection): HealthCheck {
-  return async ({ signal }) => {
-    const connections = connection ? [connection] : [...handle.instance().open];
-    const checked = await Promise.all(connections.map((one) => checkOne(one, signal)));
-    const problem = checked.find(({ error }) => error !== undefined)?.error;
-    return {
-      status: problem === undefined ? 'ok' : 'error',
-      message: problem ?? (checked.length === 0 ? 'no connection is open' : 'answers'),
-      data: { connections: checked.map(({ name, said }) => `${name}: ${said}`) },
-    };
+/** Sends a PING on each connection. */
+export async function checkConnections(
+  connections: readonly RedisConnection[],
+  signal: AbortSignal,
+): Promise<HealthResult> {
+  const checked = await Promise.all(connections.map((one) => checkOne(one, signal)));
+  const problem = checked.find(({ error }) => error !== undefined)?.error;
+  return {
+    status: problem === undefined ? 'ok' : 'error',
+    message: problem ?? (checked.length === 0 ? 'no connection is open' : 'answers'),
+    data: { connections: checked.map(({ name, said }) => `${name}: ${said}`) },
   };
 }
 

@@ -1,6 +1,5 @@
 export type { RedisArgument, RedisClient, RedisConnection, RedisPipeline } from './client.ts';
-export type { RedisUser } from './config.ts';
-export { type ConnectRedisOptions, connectRedis } from './connect.ts';
+export { type ConnectRedisOptions, connectRedis, type RedisUser } from './connect.ts';
 export {
   RedisAuthError,
   RedisClientError,
@@ -14,6 +13,6 @@ export {
   RedisUnavailableError,
   RedisUrlError,
 } from './errors.ts';
-export { redisHealthCheck } from './health.ts';
 export type { RedisTlsOptions } from './ioredis.ts';
+export { redisHealthCheck } from './module.ts';
 export { mastersOf } from './nodes.ts';

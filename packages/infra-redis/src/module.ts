@@ -1,4 +1,9 @@
-import { defineModule, type ModuleHandle, type ModuleInstance } from '@vibeonrails/infra-core';
+import {
+  defineModule,
+  type HealthCheck,
+  type ModuleHandle,
+  type ModuleInstance,
+} from '@vibeonrails/infra-core';
 import type { RedisConnection } from './client.ts';
 import { VERSION } from './version.ts';
 
@@ -27,3 +32,14 @@ export const handle: ModuleHandle<OpenConnections, object> = defineModule<OpenCo
     };
   },
 });
+
+/**
+ * Checks a connection with a PING, on a cluster one to every master. Without `connection` it checks all that are open
+ * in this process. For `registerHealthCheck('redis', redisHealthCheck())`.
+ */
+export function redisHealthCheck(connection?: RedisConnection): HealthCheck {
+  return async ({ signal }) => {
+    const { checkConnections } = await import('./engine.ts');
+    return checkConnections(connection ? [connection] : [...handle.instance().open], signal);
+  };
+}

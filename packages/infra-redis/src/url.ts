@@ -1,3 +1,4 @@
+import type { Reader } from '@vibeonrails/infra-core';
 import { RedisUrlError } from './errors.ts';
 
 /** One server to connect to. */
@@ -28,11 +29,11 @@ export interface RedisTarget {
   readonly servername?: string;
 }
 
-/** What an address looks like, for messages. */
-export const FORM: string =
+/** What a Redis address looks like, for messages. */
+export const REDIS_URL_FORM: string =
   'redis://[user:password@]host[:port][/db], redis+sentinel://host[:port],…/master[/db] or redis+cluster://host[:port],…, each with rediss for TLS';
 
-const HELP = `Use ${FORM}.`;
+const HELP = `Use ${REDIS_URL_FORM}.`;
 const URL_FORM =
   /^(?<scheme>rediss?)(?:\+(?<mode>sentinel|cluster))?:\/\/(?:(?<user>[^/?#]*)@)?(?<hosts>[^/?#@]+)(?<path>\/[^?#]*)?(?:\?(?<query>[^#]*))?$/i;
 const HOST_FORM = /^(?:\[(?<v6>[0-9a-f:.]+)\]|(?<name>[^\s:[\]]+))(?::(?<port>\d{1,5}))?$/i;
@@ -70,6 +71,48 @@ export function describeTarget({ mode, tls, nodes, db, master }: RedisTarget): s
   const path = [master, db === 0 ? undefined : db].filter((part) => part !== undefined).join('/');
   return `${tls ? 'rediss' : 'redis'}${mode === 'single' ? '' : `+${mode}`}://${hosts}${path && `/${path}`}`;
 }
+
+/**
+ * The variables that lead a module to its Redis: its own, and the one it shares with the others, which counts where its
+ * own is not set. Each that is set is checked, and a wrong one is named as it was set.
+ *
+ * ```ts
+ * const config = defineConfig(redisVariables('CACHE_REDIS_URL', 'the Redis of the cache'));
+ * const { CACHE_REDIS_URL, REDIS_URL } = config.read();
+ * const url = CACHE_REDIS_URL ?? REDIS_URL;
+ * ```
+ */
+export function redisVariables<const Own extends string>(
+  own: Own,
+  description: string,
+): { readonly [Name in Own | 'REDIS_URL']: Reader<string | undefined> } {
+  const variables: Record<string, Reader<string | undefined>> = {
+    [own]: redisUrl(description),
+    REDIS_URL: SHARED,
+  };
+  return variables as { [Name in Own | 'REDIS_URL']: Reader<string | undefined> };
+}
+
+/** Reads an address that `parseRedisUrl` understands. Its value is a secret: it may hold a password. */
+const redisUrl = (description: string): Reader<string | undefined> => ({
+  '~standard': {
+    version: 1,
+    vendor: '@vibeonrails/infra',
+    validate(text) {
+      if (text === undefined) return { value: undefined };
+      try {
+        parseRedisUrl(String(text));
+        return { value: String(text) };
+      } catch {
+        return { issues: [{ message: `expected ${REDIS_URL_FORM}` }] };
+      }
+    },
+  },
+  form: REDIS_URL_FORM,
+  options: { optional: true, secret: true, description },
+});
+
+const SHARED = redisUrl('the Redis of every module that has none of its own');
 
 function parseHosts(hosts: string, mode: RedisTarget['mode']): RedisNode[] {
   const nodes = hosts.split(',').map((text) => {

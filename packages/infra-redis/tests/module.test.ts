@@ -9,7 +9,7 @@ import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5';
 import { afterEach, expect, test } from 'vitest';
 import * as root from '../src/index.ts';
 import { reconnectDelay } from '../src/ioredis.ts';
-import * as variables from '../src/variables.ts';
+import * as address from '../src/url.ts';
 import { VERSION } from '../src/version.ts';
 
 const { connectRedis } = root;
@@ -35,9 +35,11 @@ test('the public names stay as they are', () => {
       "redisHealthCheck",
     ]
   `);
-  expect(Object.keys(variables).sort()).toMatchInlineSnapshot(`
+  expect(Object.keys(address).sort()).toMatchInlineSnapshot(`
     [
       "REDIS_URL_FORM",
+      "describeTarget",
+      "parseRedisUrl",
       "redisVariables",
     ]
   `);
@@ -53,8 +55,8 @@ test('importing it loads no library, ioredis least of all', async () => {
 });
 
 test.each([
-  ['', 'config connect connection errors health index keeper module nodes url variables version'.split(' ')],
-  ['/variables', ['errors', 'url', 'variables']],
+  ['', 'connect connection errors index module nodes url version'.split(' ')],
+  ['/url', ['errors', 'url']],
 ])('importing its entry "%s" loads no more of itself than it must', async (entry, expected) => {
   const src = fileURLToPath(new URL('src/', folder));
   const own = (await loadedFiles(folder, `@vibeonrails/infra-redis${entry}`)).filter((f) =>
@@ -153,7 +155,7 @@ test('the variables of other modules are none of its business', async () => {
 });
 
 test('a module that declares its variables has each wrong one named once, as it was set', () => {
-  const shape = variables.redisVariables('CACHE_REDIS_URL', 'the Redis of the cache');
+  const shape = address.redisVariables('CACHE_REDIS_URL', 'the Redis of the cache');
   const config = defineConfig(shape, { package: 'the cache' });
   const good = 'rediss+sentinel://:s3cret@a,b/main';
   expect(config.read({ REDIS_URL: good })).toEqual({ CACHE_REDIS_URL: undefined, REDIS_URL: good });
@@ -169,7 +171,7 @@ test('a module that declares its variables has each wrong one named once, as it 
       variable: 'REDIS_URL',
       set: true,
       secret: true,
-      form: variables.REDIS_URL_FORM,
+      form: address.REDIS_URL_FORM,
     }),
   ]);
 });
