@@ -8,6 +8,7 @@ export {
   defineModule,
   extract,
   InfraError,
+  inject,
   int,
   oneOf,
   onShutdown,

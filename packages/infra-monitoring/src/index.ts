@@ -29,8 +29,14 @@ export {
   MetricsTokenError,
   MonitoringOptionError,
 } from './errors.ts';
-export type { HttpSpanOptions, HttpTracing } from './instrument/http.ts';
-export type { InstrumentOptions } from './instrument/instrument.ts';
+export {
+  fastifyRoute,
+  type HttpSpanOptions,
+  type HttpTracing,
+  honoRoute,
+  setHttpRoute,
+} from './instrument/http.ts';
+export type { InstrumentOptions, SourceName } from './instrument/instrument.ts';
 export type { MetricDescription } from './metrics/describe.ts';
 export type { DropReason } from './metrics/families.ts';
 export type { MetricType, SampledSeries } from './metrics/family.ts';

@@ -101,6 +101,7 @@ export function createMonitoring(options: MonitoringOptions = {}): Monitoring {
     sinks.exportMetrics(registry.snapshot),
   );
   const stops = new Set<() => void>();
+  let instrumented: Promise<void> | undefined;
   const forgetHook = onShutdown('monitoring', () => close(), { phase: 'flush' });
   let closing: Promise<void> | undefined;
 
@@ -143,13 +144,18 @@ export function createMonitoring(options: MonitoringOptions = {}): Monitoring {
     registry,
     metricsHandler: (how) => metricsHandlerFor(() => registry, how),
     collectProcessMetrics: (how) => running(processMetricsOf(registry, how)),
-    instrument: (how) => running(instrumentWith(target, how)),
+    instrument(how) {
+      const { stop, ready } = instrumentWith(target, how);
+      instrumented = ready;
+      return running(stop);
+    },
     addExporter,
     recentSpans: memory.spans,
     traceTree: (traceId) => treeOf(memory.spans(), traceId),
     async ready() {
       if (chosen.problem) throw chosen.problem;
       await sinks.ready();
+      await instrumented;
     },
     flush,
     close,

@@ -5,7 +5,7 @@ import { isThenable, type Timer, timerOn } from './time.ts';
 import type { TracingBridge } from './tracing/bridge.ts';
 import { ErrorTraces } from './tracing/error-traces.ts';
 import { newSpanId, newTraceId } from './tracing/ids.ts';
-import { LiveSpans } from './tracing/live-spans.ts';
+import { LiveSpans, RecordedSpan } from './tracing/live-spans.ts';
 import { type Sampler, samplerOf } from './tracing/sampler.ts';
 import {
   type Attributes,
@@ -62,6 +62,8 @@ export interface Tracer {
 export interface TracerCore extends Tracer {
   /** False when it makes no spans at all. */
   readonly tracing: boolean;
+  /** True when what is told of a span is kept: ask before working it out. */
+  records(span: Span): boolean;
   /** Takes part in another tracing system until the returned function is called. */
   bridgeTo(bridge: TracingBridge): () => void;
   /** Ends every open span as abandoned and records no more. */
@@ -132,6 +134,7 @@ function tracerOver(
 
   const tracer: TracerCore = {
     tracing: true,
+    records: (span) => span instanceof RecordedSpan,
     startSpan(name, how) {
       try {
         return begin(name, how);
@@ -204,6 +207,7 @@ const nothing = (): undefined => undefined;
 
 const NO_TRACER: TracerCore = {
   tracing: false,
+  records: () => false,
   startSpan: () => NO_SPAN,
   setSpanAttributes: nothing,
   addSpanEvent: nothing,

@@ -1,6 +1,7 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Clock } from '@vibeonrails/infra-core';
+import { untraced } from '../instrument/channel.ts';
 
 /** Where and how requests go. */
 export interface OtlpRequestOptions {
@@ -66,18 +67,20 @@ async function post(
   outer.addEventListener('abort', abort);
   if (outer.aborted) abort();
   try {
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: {
-        ...headers,
-        'content-type': 'application/json',
-        ...(typeof body === 'string' ? {} : { 'content-encoding': 'gzip' }),
-      },
-      body,
-      // Headers with keys must not follow to another place.
-      redirect: 'manual',
-      signal: stop.signal,
-    });
+    const response = await untraced(() =>
+      fetch(url, {
+        method: 'POST',
+        headers: {
+          ...headers,
+          'content-type': 'application/json',
+          ...(typeof body === 'string' ? {} : { 'content-encoding': 'gzip' }),
+        },
+        body,
+        // Headers with keys must not follow to another place.
+        redirect: 'manual',
+        signal: stop.signal,
+      }),
+    );
     const text = await response.text();
     if (response.ok) return { delivered: true, retry: false, ...partialSuccess(text) };
     const retryAfter = retryAfterOf(response.headers.get('retry-after'), clock);

@@ -1,29 +1,44 @@
-import type { Operations } from '@vibeonrails/infra-core';
-import { contextStorage, slot, subscribeOperation } from '../core.ts';
+import type { OperationEvent, Operations } from '@vibeonrails/infra-core';
+import { contextStorage, log, slot, subscribeOperation } from '../core.ts';
 import type { Registry } from '../metrics.ts';
 import type { Timer } from '../time.ts';
 import type { Span } from '../tracing/span.ts';
-import { contextOf, type Tracer } from '../tracing.ts';
+import { contextOf, type TracerCore } from '../tracing.ts';
 import { type InstrumentedOperation, OPERATIONS } from './operations.ts';
+
+/** What is recorded besides the operations of the modules. */
+export type SourceName = 'http.server' | 'http.client' | 'redis';
 
 /** What `instrument()` listens to. */
 export interface InstrumentOptions {
-  /** Operations to leave alone, such as `['cache.get']`. @default none */
-  except?: readonly (keyof Operations)[];
+  /** Operations and sources to leave alone, such as `['cache.get', 'redis']`. @default none */
+  except?: readonly (keyof Operations | SourceName)[];
+  /** Paths whose requests are not recorded. @default where probes and scrapes go: /livez, /readyz, /startupz, /health, /healthz, /metrics */
+  ignorePaths?: readonly string[];
+  /** Which requests carry trace, request id and baggage to the server they go to. @default all */
+  propagate?: (url: URL) => boolean;
 }
 
 /** What the instrumentation records with. */
 export interface InstrumentTarget {
   readonly registry: Registry;
-  readonly tracer: Tracer;
+  readonly tracer: TracerCore;
   readonly timer: Timer;
+}
+
+/** An instrumentation that runs. */
+export interface Instrumentation {
+  /** Ends it. Idempotent. */
+  stop(): void;
+  /** Resolves when HTTP and Redis are recorded too, whose code loads when it is wanted; operations are from the start. */
+  readonly ready: Promise<void>;
 }
 
 /** The one instrumentation of this process: a channel makes one span current, so there can be no second. */
 const holder = (): { stop?: () => void } => slot('monitoring-instrumentation', 1, () => ({}));
 
-/** Records every operation of every module, in place of any earlier instrumentation. The returned function ends it. */
-export function instrumentWith(target: InstrumentTarget, options: InstrumentOptions = {}): () => void {
+/** Records every operation of every module, HTTP and Redis, in place of any earlier instrumentation. */
+export function instrumentWith(target: InstrumentTarget, options: InstrumentOptions = {}): Instrumentation {
   const held = holder();
   held.stop?.();
   const except = new Set<string>(options.except);
@@ -37,7 +52,16 @@ export function instrumentWith(target: InstrumentTarget, options: InstrumentOpti
     for (const end of stops) end();
   };
   held.stop = stop;
-  return stop;
+  const listenOn = async (): Promise<void> => {
+    const { SOURCES } = await import('./sources.ts');
+    if (held.stop !== stop) return;
+    for (const [name, start] of Object.entries(SOURCES))
+      if (!except.has(name)) stops.push(start(target, options));
+  };
+  const ready = listenOn();
+  // Whoever awaits ready() is told; nobody else is to be bothered.
+  ready.catch((err: unknown) => log.error({ err }, 'HTTP and Redis cannot be recorded'));
+  return { stop, ready };
 }
 
 interface UnderWay {
@@ -55,25 +79,27 @@ function listen<N extends keyof Operations>(
   const verb = name.slice(name.indexOf('.') + 1);
   registry.describe(entry.metric, { type: 'histogram', help: 'Time an operation took, in seconds.' });
 
+  const start = (event: OperationEvent<N>): Span | undefined => {
+    try {
+      const target = entry.target?.(event);
+      const span = tracer.startSpan(target ? `${name} ${target}` : name, { kind: entry.kind });
+      if (tracer.records(span)) tracer.setSpanAttributes(span.spanId, entry.attributes?.(event) ?? {});
+      underWay.set(event, { span, startedAt: timer.elapsed() });
+      return span;
+    } catch {
+      registry.drop('threw');
+      return undefined;
+    }
+  };
+  const enter = (event: OperationEvent<N>): unknown => {
+    const context = storage.getStore();
+    const span = start(event);
+    return span ? { ...context, trace: contextOf(span) } : context;
+  };
+
   return subscribeOperation<N>(name, {
-    bind: {
-      storage: storage as never,
-      enter(event) {
-        const context = storage.getStore();
-        try {
-          const target = entry.target?.(event);
-          const span = tracer.startSpan(target ? `${name} ${target}` : name, {
-            kind: entry.kind,
-            attributes: entry.attributes?.(event) ?? {},
-          });
-          underWay.set(event, { span, startedAt: timer.elapsed() });
-          return { ...context, trace: contextOf(span) };
-        } catch {
-          registry.drop('threw');
-          return context;
-        }
-      },
-    },
+    // Nothing follows the work through its promises while there are no spans.
+    ...(tracer.tracing ? { bind: { storage: storage as never, enter } } : { start }),
     end(event) {
       const state = underWay.get(event);
       if (!state) return;
