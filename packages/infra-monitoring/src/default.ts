@@ -4,6 +4,7 @@ import type { HttpSpanOptions } from './instrument/http.ts';
 import type { InstrumentOptions } from './instrument/instrument.ts';
 import type { MetricDescription } from './metrics/describe.ts';
 import type { Labels } from './metrics/labels.ts';
+import type { MeasuredSpan } from './metrics/recorder.ts';
 import type { Registry } from './metrics.ts';
 import { handle } from './module.ts';
 import {
@@ -47,9 +48,9 @@ export function gauge(name: string, value: number, labels?: Labels): void {
   it().gauge(name, value, labels);
 }
 
-/** Records one sample of a histogram. Never throws. */
-export function observe(name: string, value: number, labels?: Labels): void {
-  it().observe(name, value, labels);
+/** Records one sample of a histogram. Never throws. @param span where it was measured; by default the current one */
+export function observe(name: string, value: number, labels?: Labels, span?: MeasuredSpan): void {
+  it().observe(name, value, labels, span);
 }
 
 /** Starts measuring; the returned function records the time since, and returns it. See {@link Metrics.startTimer}. */

@@ -39,11 +39,11 @@ export {
 export type { InstrumentOptions, SourceName } from './instrument/instrument.ts';
 export type { MetricDescription } from './metrics/describe.ts';
 export type { DropReason } from './metrics/families.ts';
-export type { MetricType, SampledSeries } from './metrics/family.ts';
+export type { Exemplar, MetricType, SampledSeries } from './metrics/family.ts';
 export type { Labels } from './metrics/labels.ts';
-export type { Metrics } from './metrics/recorder.ts';
+export type { MeasuredSpan, Metrics } from './metrics/recorder.ts';
 export type { MetricsFormat } from './metrics/render.ts';
-export type { HistogramSnapshot, MetricSnapshot, ValueSnapshot } from './metrics/snapshot.ts';
+export type { BucketSnapshot, HistogramSnapshot, MetricSnapshot, ValueSnapshot } from './metrics/snapshot.ts';
 export { createRegistry, type Registry, type RegistryOptions } from './metrics.ts';
 export {
   createMonitoring,

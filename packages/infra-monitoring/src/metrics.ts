@@ -74,6 +74,7 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
     const { renderChunks } = await import('./metrics/render.ts');
     collectAll();
     yield* renderChunks(all.all(), format);
+    if (format === 'openmetrics') all.readings += 1;
   }
 
   return {
@@ -95,7 +96,9 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
     },
     snapshot() {
       collectAll();
-      return [...all.all()].filter(({ series }) => series.size > 0).map(snapshotOf);
+      const metrics = [...all.all()].filter(({ series }) => series.size > 0).map(snapshotOf);
+      all.readings += 1;
+      return metrics;
     },
     value: (name, labels) => valueIn(all, name, labels),
     chunks,

@@ -79,6 +79,24 @@ describeWith('prometheus', 'a real Prometheus', (prometheus) => {
     });
   });
 
+  test('leads from a histogram to a trace', async () => {
+    const span = monitoring.withSpan('work', (current) => {
+      monitoring.observe('lead_ms', 30);
+      return current;
+    });
+    answer = monitoring.metricsHandler();
+    await vi.waitFor(async () => {
+      const [found] = (await prometheus().api(
+        `query_exemplars?query=lead_ms_bucket&start=${Date.now() / 1000 - 600}&end=${Date.now() / 1000 + 600}`,
+      )) as { exemplars: { labels: object; value: string }[] }[];
+      expect(found?.exemplars[0]).toMatchObject({
+        labels: { trace_id: span.traceId, span_id: span.spanId },
+        value: '30',
+      });
+    }, patience);
+    await healthy();
+  });
+
   test('comes in with the token alone', async () => {
     monitoring.increment('guarded');
     answer = monitoring.metricsHandler({ token: 'another-secret' });

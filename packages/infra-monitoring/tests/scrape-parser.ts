@@ -3,6 +3,11 @@ export interface Sample {
   readonly name: string;
   readonly labels: ReadonlyMap<string, string>;
   readonly value: number;
+  readonly exemplar?: {
+    readonly labels: ReadonlyMap<string, string>;
+    readonly value: number;
+    readonly time: number;
+  };
 }
 
 /** One metric of a scrape. */
@@ -63,7 +68,7 @@ export function parseScrape(text: string, format: 'prometheus' | 'openmetrics'):
       continue;
     }
     const family = families.at(-1);
-    const sample = parseSample(line);
+    const sample = parseSample(line, format);
     const ending = ENDINGS[format]?.[family?.type ?? '']?.find(
       (end) => sample.name === `${family?.name}${end}`,
     );
@@ -77,11 +82,34 @@ export function parseScrape(text: string, format: 'prometheus' | 'openmetrics'):
   return families;
 }
 
-function parseSample(line: string): Sample {
+function parseSample(line: string, format: string): Sample {
   const name = METRIC.exec(line)?.[0];
   if (!name) throw new Error(`no metric name: ${line}`);
+  const { labels, end } = parseLabels(line, name.length);
+  const [value = '', ...rest] = line.slice(end + 1).split(' ');
+  if (line[end] !== ' ' || !VALUE.test(value)) throw new Error(`a bad value: ${line}`);
+  const sample = { name, labels, value: numberOf(value) };
+  return rest.length === 0 ? sample : { ...sample, exemplar: parseExemplar(line, format) };
+}
+
+const numberOf = (text: string): number => Number(text.replace('Inf', 'Infinity'));
+
+/** OpenMetrics §4.6.1: on buckets and counters alone, with labels of 128 characters together at most. */
+function parseExemplar(line: string, format: string): NonNullable<Sample['exemplar']> {
+  const start = line.lastIndexOf(' # {');
+  if (format !== 'openmetrics' || start < 0 || !/^\w+(_bucket|_total)[ {]/.test(line))
+    throw new Error(`more than a value: ${line}`);
+  const { labels, end } = parseLabels(line, start + 3);
+  const [value = '', time = '', ...rest] = line.slice(end + 1).split(' ');
+  if (!VALUE.test(value) || !/^\d+(\.\d+)?$/.test(time) || rest.length > 0)
+    throw new Error(`a bad exemplar: ${line}`);
+  if ([...labels].flat().join('').length > 128) throw new Error(`an exemplar that is too long: ${line}`);
+  return { labels, value: numberOf(value), time: Number(time) };
+}
+
+function parseLabels(line: string, start: number): { labels: Map<string, string>; end: number } {
   const labels = new Map<string, string>();
-  let at = name.length;
+  let at = start;
   if (line[at] === '{') {
     at += 1;
     while (line[at] !== '}') {
@@ -103,9 +131,7 @@ function parseSample(line: string): Sample {
     }
     at += 1;
   }
-  const value = line.slice(at + 1);
-  if (line[at] !== ' ' || !VALUE.test(value)) throw new Error(`a bad value: ${line}`);
-  return { name, labels, value: Number(value.replace('Inf', 'Infinity')) };
+  return { labels, end: at };
 }
 
 function unescaped(text: string): string {

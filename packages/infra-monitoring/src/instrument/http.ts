@@ -136,7 +136,7 @@ export function serverRequests({
           http_response_status_code: status,
           url_scheme: request.scheme,
           error_type: type,
-        });
+        }, span);
         if (!tracer.tracing) return;
         tracer.setSpanAttributes(span.spanId, {
           'http.route': route,

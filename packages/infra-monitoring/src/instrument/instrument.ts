@@ -105,11 +105,8 @@ function listen<N extends keyof Operations>(
       if (!state) return;
       const failed = 'error' in event;
       tracer.endSpan(state.span.spanId, failed ? { error: event.error, status: 'error' } : {});
-      registry.observe(entry.metric, (timer.elapsed() - state.startedAt) / 1000, {
-        operation: verb,
-        ...entry.labels?.(event),
-        outcome: failed ? 'error' : 'ok',
-      });
+      const labels = { operation: verb, ...entry.labels?.(event), outcome: failed ? 'error' : 'ok' };
+      registry.observe(entry.metric, (timer.elapsed() - state.startedAt) / 1000, labels, state.span);
     },
   });
 }

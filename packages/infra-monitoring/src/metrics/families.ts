@@ -34,6 +34,8 @@ export interface Families {
   of(name: unknown, type: MetricType): Family | undefined;
   /** Counts samples or spans that were dropped. @default count 1 */
   drop(reason: DropReason, count?: number): void;
+  /** How often exemplars were read: each bucket keeps the first one since. */
+  readings: number;
   /** Takes each sample of a histogram, where somebody wants them. */
   onSample: ((series: SampledSeries, value: number) => void) | undefined;
   /** Counts a sample of another type than its metric, and says so once a metric. */
@@ -135,6 +137,7 @@ export function families({ maxSeries, maxMetrics }: FamiliesOptions): Families {
   return {
     of: (name, type) => byGiven.get(name as string) ?? resolve(name, type),
     drop: (reason, by) => count(dropped, reason, by),
+    readings: 0,
     onSample: undefined,
     conflict,
     all: () => made,

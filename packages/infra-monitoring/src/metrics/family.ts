@@ -11,6 +11,20 @@ export interface SampledSeries {
   readonly labels: Readonly<Record<string, string>>;
 }
 
+/** A sample of a histogram that was taken inside a recorded span, so that a chart leads to a trace. */
+export interface Exemplar {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly value: number;
+  /** Milliseconds since the Unix epoch. */
+  readonly time: number;
+}
+
+/** An {@link Exemplar}, and the reading of the registry before which it was taken. */
+export interface KeptExemplar extends Exemplar {
+  readonly reading: number;
+}
+
 /** One label set of a metric, and what was recorded under it. */
 export interface Series extends SampledSeries {
   /** The label set as it is printed. */
@@ -21,6 +35,8 @@ export interface Series extends SampledSeries {
   count: number;
   /** A histogram's samples by bucket, each counted once; the last is over every bound. */
   readonly buckets: number[];
+  /** By bucket; absent until a sample comes from within a span. */
+  exemplars: (KeptExemplar | undefined)[] | undefined;
 }
 
 /** What a family tells of samples it could not take as they were. */
@@ -129,7 +145,15 @@ export class Family {
   #add({ text, labels: given }: CanonicalLabels): Series {
     const buckets = this.type === 'histogram' ? new Array<number>(this.bounds.length + 1).fill(0) : [];
     const labels = Object.freeze(Object.fromEntries(given.map(({ name, value }) => [name, value])));
-    const series = { metric: this.name, text, labels, value: 0, count: 0, buckets };
+    const series: Series = {
+      metric: this.name,
+      text,
+      labels,
+      value: 0,
+      count: 0,
+      buckets,
+      exemplars: undefined,
+    };
     this.series.set(text, series);
     this.#known = undefined;
     return series;

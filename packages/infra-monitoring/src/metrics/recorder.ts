@@ -1,8 +1,13 @@
+import type { TraceContext } from '@vibeonrails/infra-core';
+import { contextStorage } from '../core.ts';
 import { settled, type Timer } from '../time.ts';
 import { describe, type MetricDescription, unitOf } from './describe.ts';
 import type { Families } from './families.ts';
 import type { Series } from './family.ts';
 import type { Labels } from './labels.ts';
+
+/** The span a sample was measured in, as far as an exemplar needs it: a span or a trace context. */
+export type MeasuredSpan = Pick<TraceContext, 'traceId' | 'spanId' | 'sampled'>;
 
 /** The calls that record. None of them ever throws: what they cannot take is dropped and counted in `monitoring_dropped_total`. */
 export interface Metrics {
@@ -12,8 +17,12 @@ export interface Metrics {
   decrement(name: string, by?: number, labels?: Labels): void;
   /** Sets a gauge. */
   gauge(name: string, value: number, labels?: Labels): void;
-  /** Records one sample of a histogram. */
-  observe(name: string, value: number, labels?: Labels): void;
+  /**
+   * Records one sample of a histogram.
+   *
+   * @param span where it was measured, for an exemplar in OpenMetrics. By default the span of the current context.
+   */
+  observe(name: string, value: number, labels?: Labels, span?: MeasuredSpan): void;
   /**
    * Starts measuring. The returned function records the time since, once, under the labels given here and there, and
    * returns it: in seconds where the name ends in `_seconds`, else in milliseconds.
@@ -29,12 +38,25 @@ export interface Metrics {
   describe(name: string, description: MetricDescription): void;
 }
 
+const TRACE_ID = /^[0-9a-f]{32}$/;
+const SPAN_ID = /^[0-9a-f]{16}$/;
+
 /** The recording calls over a registry's families. */
 export function recorder(all: Families, timer: Timer): Metrics {
   const usable = (value: unknown): value is number => {
     if (typeof value === 'number' && value - value === 0) return true;
     all.drop('not_finite');
     return false;
+  };
+
+  const contexts = contextStorage();
+  /** One a bucket between two readings is as many as a reader can use. */
+  const keepExemplar = (series: Series, bucket: number, value: number, trace: MeasuredSpan): void => {
+    const { traceId, spanId } = trace;
+    if (!TRACE_ID.test(traceId) || !SPAN_ID.test(spanId)) return;
+    const time = timer.epoch(timer.elapsed());
+    series.exemplars ??= [];
+    series.exemplars[bucket] = { traceId, spanId, value, time, reading: all.readings };
   };
 
   const metrics: Metrics = {
@@ -69,7 +91,7 @@ export function recorder(all: Families, timer: Timer): Metrics {
         all.drop('threw');
       }
     },
-    observe(name, value, labels) {
+    observe(name, value, labels, span) {
       try {
         const family = all.of(name, 'histogram');
         if (family === undefined || !usable(value)) return;
@@ -78,7 +100,11 @@ export function recorder(all: Families, timer: Timer): Metrics {
           return;
         }
         const series = family.find(labels);
-        record(family.bounds, series, value);
+        const bucket = record(family.bounds, series, value);
+        if (series.exemplars?.[bucket]?.reading !== all.readings) {
+          const trace = span ?? contexts.getStore()?.trace;
+          if (trace?.sampled) keepExemplar(series, bucket, value, trace);
+        }
         if (all.onSample !== undefined) all.onSample(series, value);
       } catch {
         all.drop('threw');
@@ -113,10 +139,12 @@ function merge(first: Labels | undefined, second: Labels): Labels | undefined {
   }
 }
 
-function record(bounds: readonly number[], series: Series, value: number): void {
+/** Returns the bucket it counted in. */
+function record(bounds: readonly number[], series: Series, value: number): number {
   let at = 0;
   while (at < bounds.length && value > (bounds[at] as number)) at += 1;
   series.buckets[at] = (series.buckets[at] as number) + 1;
   series.value += value;
   series.count += 1;
+  return at;
 }

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Family, Series } from './family.ts';
+import type { Exemplar, Family, Series } from './family.ts';
 import { printedName } from './snapshot.ts';
 
 /** `prometheus` is its text format 0.0.4, `openmetrics` is OpenMetrics 1.0. */
@@ -67,19 +67,26 @@ function histogramPrinter({ name, bounds }: Family, format: MetricsFormat): (ser
   const les = [...bounds.map(boundText), '+Inf'].map((le) => `le="${le}"} `);
   // OpenMetrics §5.2.2: with negative bounds there is neither a sum nor a count.
   const totals = format === 'prometheus' || !((bounds[0] ?? 0) < 0);
-  return ({ text, value, count, buckets }) => {
+  return ({ text, value, count, buckets, exemplars }) => {
     const start = text === '' ? `${name}_bucket{` : `${name}_bucket{${text},`;
     let lines = '';
     let sum = 0;
     for (let i = 0; i < les.length; i += 1) {
       sum += buckets[i] ?? 0;
-      lines += `${start}${les[i]}${sum}\n`;
+      const exemplar = exemplars?.[i];
+      lines +=
+        exemplar !== undefined && format === 'openmetrics'
+          ? `${start}${les[i]}${sum}${exemplarText(exemplar)}\n`
+          : `${start}${les[i]}${sum}\n`;
     }
     if (!totals) return lines;
     const labels = text === '' ? '' : `{${text}}`;
     return `${lines}${name}_sum${labels} ${numberText(value)}\n${name}_count${labels} ${count}\n`;
   };
 }
+
+const exemplarText = ({ traceId, spanId, value, time }: Exemplar): string =>
+  ` # {trace_id="${traceId}",span_id="${spanId}"} ${numberText(value)} ${(time / 1000).toFixed(3)}`;
 
 /** One spelling in both formats, OpenMetrics' canonical one: another `le` would be another series. */
 const boundText = (bound: number): string =>

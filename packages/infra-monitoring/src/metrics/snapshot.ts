@@ -1,4 +1,4 @@
-import type { Family, MetricType, Series } from './family.ts';
+import type { Exemplar, Family, MetricType, Series } from './family.ts';
 
 /** One label set of a counter or gauge. */
 export interface ValueSnapshot {
@@ -12,7 +12,15 @@ export interface HistogramSnapshot {
   readonly count: number;
   readonly sum: number;
   /** Samples up to and including each bound; the last bound is `Infinity`, and its count is `count`. */
-  readonly buckets: readonly { readonly le: number; readonly count: number }[];
+  readonly buckets: readonly BucketSnapshot[];
+}
+
+/** One bucket of a histogram. */
+export interface BucketSnapshot {
+  readonly le: number;
+  readonly count: number;
+  /** A sample of this bucket alone that was taken inside a recorded span. */
+  readonly exemplar?: Exemplar;
 }
 
 interface MetricHead {
@@ -48,7 +56,10 @@ export function snapshotOf(family: Family): MetricSnapshot {
   };
 }
 
-function histogramOf(family: Family, { labels, count, value, buckets }: Series): HistogramSnapshot {
+function histogramOf(
+  family: Family,
+  { labels, count, value, buckets, exemplars }: Series,
+): HistogramSnapshot {
   let sum = 0;
   return {
     labels,
@@ -56,7 +67,11 @@ function histogramOf(family: Family, { labels, count, value, buckets }: Series):
     sum: value,
     buckets: buckets.map((inside, i) => {
       sum += inside;
-      return { le: family.bounds[i] ?? Number.POSITIVE_INFINITY, count: sum };
+      const le = family.bounds[i] ?? Number.POSITIVE_INFINITY;
+      const kept = exemplars?.[i];
+      if (kept === undefined) return { le, count: sum };
+      const { reading: _, ...exemplar } = kept;
+      return { le, count: sum, exemplar };
     }),
   };
 }
