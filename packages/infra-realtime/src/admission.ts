@@ -1,7 +1,6 @@
-import type { Clock, Env } from '@vibeonrails/infra-core';
+import type { Clock } from '@vibeonrails/infra-core';
 import type { Identity } from './define-channel.ts';
 import type { UpgradeRequest } from './engine.ts';
-import { RealtimeOptionError, RealtimeOriginsError } from './errors.ts';
 import { SUBPROTOCOL, TOKEN_PREFIX } from './protocol.ts';
 
 /** What `authenticate` is shown of a connection that wants in. It stays readable after an await. */
@@ -61,39 +60,6 @@ function clientAddress(request: UpgradeRequest, trusted: ReadonlySet<string>): s
   let address = plain(request.remoteAddress);
   while (trusted.has(address) && chain.length > 0) address = chain.pop() ?? address;
   return address;
-}
-
-/**
- * Makes the check of a request's origin, against cross-site WebSocket hijacking. Without an Origin header the client
- * is no browser and passes.
- *
- * @throws {@link RealtimeOriginsError} `E_REALTIME_ORIGINS` in production when no origins are given.
- */
-export function originCheck(
-  given: readonly string[] | undefined,
-  env: Env,
-): (request: UpgradeRequest) => boolean {
-  if (!given && env.NODE_ENV === 'production') throw new RealtimeOriginsError();
-  const any = given?.includes('*') ?? false;
-  const allowed = new Set(
-    (given ?? []).filter((origin) => origin !== '*' && origin !== 'self').map(readOrigin),
-  );
-  return ({ headers }) => {
-    const { origin, host } = headers;
-    if (origin === undefined || any || allowed.has(origin.toLowerCase())) return true;
-    return URL.canParse(origin) && new URL(origin).host === host?.toLowerCase();
-  };
-}
-
-function readOrigin(text: string): string {
-  const origin = URL.canParse(text) ? new URL(text).origin : 'null';
-  if (origin === 'null' || origin !== text.replace(/\/$/, '').toLowerCase())
-    throw new RealtimeOptionError(
-      'allowedOrigins',
-      `holds ${JSON.stringify(text)}, which is no origin`,
-      "Write scheme and host alone, such as 'https://app.example.com'; 'self' for the same host, '*' for any.",
-    );
-  return origin;
 }
 
 /** Counts connections per address. */

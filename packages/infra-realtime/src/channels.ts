@@ -1,6 +1,7 @@
 import { logger } from '@vibeonrails/infra-core';
-import type { RealtimeDriver } from './driver.ts';
+import type { PresenceMember, RealtimeDriver } from './driver.ts';
 import { RealtimeBrokerError } from './errors.ts';
+import type { Member } from './realtime.ts';
 
 /** What to do on a channel with a client that reads slower than it is written to. */
 export type SlowPolicy = 'close' | 'drop';
@@ -13,7 +14,7 @@ interface SubscriptionState {
 }
 
 /** The channels in local use, and which clients each one has. */
-export interface Channels {
+interface Channels {
   /**
    * Adds a client, at once; the promise is the broker's confirmation for the channel. When the broker refuses, the
    * clients are taken away again and `onRefused` is told. Harmless when the client is there already.
@@ -92,4 +93,52 @@ export function createChannels(
       await Promise.allSettled(pending);
     },
   };
+}
+
+/** Tells a channel that somebody came or went; `except` is the client it is about. */
+type Announce = (channel: string, event: '$join' | '$leave', member: Member, except: string) => Promise<void>;
+
+/** Keeps the broker's presence in step with the subscriptions of this process. */
+interface Presence {
+  /** Resolves when the member counts as present. */
+  enter(channel: string, member: PresenceMember, clientId: string): Promise<void>;
+  /** Resolves when the member no longer counts, on this connection. */
+  exit(channel: string, member: string, clientId: string): Promise<void>;
+  settled(): Promise<void>;
+}
+
+/** Makes a {@link Presence}. The channel hears of a user's first connection and of the last, not of those between. */
+export function createPresence(driver: RealtimeDriver, announce: Announce): Presence {
+  /** One after the other per connection and channel: who leaves while joining must end up outside. */
+  const work = new Map<string, Promise<void>>();
+  const inTurn = (key: string, step: () => Promise<void>): Promise<void> => {
+    const done = (work.get(key) ?? Promise.resolve()).catch(() => undefined).then(step);
+    work.set(key, done);
+    const forget = (): void => {
+      if (work.get(key) === done) work.delete(key);
+    };
+    done.then(forget, forget);
+    return done;
+  };
+
+  return {
+    enter: (channel, member, clientId) =>
+      inTurn(`${channel} ${clientId}`, async () => {
+        if (await driver.join(channel, member, clientId))
+          await announce(channel, '$join', toMember(member), clientId);
+      }),
+    exit: (channel, member, clientId) =>
+      inTurn(`${channel} ${clientId}`, async () => {
+        if (await driver.leave(channel, member, clientId))
+          await announce(channel, '$leave', { id: member }, clientId);
+      }),
+    async settled() {
+      await Promise.allSettled(work.values());
+    },
+  };
+}
+
+/** A member as the broker keeps it, read back. */
+export function toMember({ id, info }: PresenceMember): Member {
+  return info === undefined ? { id } : { id, info: JSON.parse(info) as unknown };
 }

@@ -3,12 +3,12 @@ import { withinTime } from './admission.ts';
 import type { RealtimeClient } from './clients.ts';
 import type { Admission, AnyChannel, Identity } from './define-channel.ts';
 import type { EngineSocket, SocketEvents } from './engine.ts';
-import { isChannelName } from './names.ts';
 import {
   CLOSE_CODES,
   type ClientRequest,
   errorFrame,
   helloFrame,
+  isChannelName,
   okFrame,
   PING,
   parseFrame,

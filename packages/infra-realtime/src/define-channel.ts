@@ -1,7 +1,7 @@
 import { isSchema, type Schema, type SchemaOutput } from '@vibeonrails/infra-core';
 import type { SlowPolicy } from './channels.ts';
 import { RealtimeChannelNameError, RealtimeChannelRuleError } from './errors.ts';
-import { isChannelName, isEventName } from './names.ts';
+import { isChannelName, isEventName } from './protocol.ts';
 
 declare const EVENTS: unique symbol;
 

@@ -122,3 +122,21 @@ export class RealtimeEngineError extends InfraError {
     });
   }
 }
+
+/** A part of the package that is loaded when it is first used cannot be. */
+export class RealtimeLoadError extends InfraError {
+  constructor(part: string, cause: unknown) {
+    super(`A part of infra-realtime cannot be loaded: ${part}.`, {
+      code: 'E_REALTIME_LOAD',
+      help: 'Install the package again; a bundler must keep its files apart, or leave it out of the bundle.',
+      cause,
+    });
+  }
+}
+
+/** What an import comes to. @throws {@link RealtimeLoadError} `E_REALTIME_LOAD` when it fails. */
+export function loading<T>(part: string, imported: Promise<T>): Promise<T> {
+  return imported.catch((cause: unknown) => {
+    throw new RealtimeLoadError(part, cause);
+  });
+}

@@ -1,7 +1,13 @@
 import { onShutdown, operation, systemClock } from '@vibeonrails/infra-core';
-import { createChannels } from './channels.ts';
-import { checkClient, closeQuietly, createSender, type DeliveryCounts, type Registered } from './clients.ts';
-import { drainClients } from './drain.ts';
+import { createChannels, createPresence, toMember } from './channels.ts';
+import {
+  checkClient,
+  closeQuietly,
+  createSender,
+  type DeliveryCounts,
+  type RealtimeClient,
+  type Registered,
+} from './clients.ts';
 import type { BrokerMessage, Position } from './driver.ts';
 import {
   RealtimeBrokerError,
@@ -10,10 +16,8 @@ import {
   RealtimeClosedError,
   RealtimePayloadError,
 } from './errors.ts';
-import { channelName, eventName, userChannel } from './names.ts';
 import { makeDriver } from './options.ts';
-import { createPresence, toMember } from './presence.ts';
-import { CLOSE_CODES, pushFrame, withPosition } from './protocol.ts';
+import { CLOSE_CODES, channelName, eventName, pushFrame, userChannel, withPosition } from './protocol.ts';
 import type { Realtime, RealtimeOptions, SubscribeOptions } from './realtime.ts';
 
 const publishes = operation('realtime.publish');
@@ -189,13 +193,19 @@ export function createRealtime(options: RealtimeOptions = {}): Realtime {
       });
       return (await found).map(toMember);
     },
-    drain: (options) =>
-      drainClients(
+    async drain(how) {
+      const { drainClients } = await import('./drain.ts');
+      const leave = (client: RealtimeClient): boolean => {
+        const entry = registry.get(client.id);
+        return entry?.client === client && forget(entry);
+      };
+      return drainClients(
         [...registry.values()].map(({ client }) => client),
-        (client) => registry.get(client.id)?.client === client && forget(registry.get(client.id)!),
+        leave,
         clock,
-        options,
-      ),
+        how,
+      );
+    },
     stats() {
       const names = [...channels.names()].filter((name) => !name.startsWith('$'));
       const subscriptions = names.reduce((sum, name) => sum + (channels.get(name)?.size ?? 0), 0);

@@ -3,20 +3,6 @@ export type { SlowPolicy } from './channels.ts';
 export type { DeliveryCounts, RealtimeClient, SendResult } from './clients.ts';
 export type { RealtimeDriverName, RealtimeEngineName } from './config.ts';
 export {
-  configureRealtime,
-  disconnectUser,
-  getSubscribers,
-  presence,
-  publish,
-  realtime,
-  realtimeHealthCheck,
-  registerClient,
-  subscribe,
-  toUser,
-  unregisterClient,
-  unsubscribe,
-} from './default.ts';
-export {
   type Admission,
   type AnyChannel,
   type AuthorizeContext,
@@ -30,7 +16,6 @@ export {
 } from './define-channel.ts';
 export type { DrainOptions } from './drain.ts';
 export type { BrokerMessage, DriverEvents, Position, PresenceMember, RealtimeDriver } from './driver.ts';
-export type { RealtimeRedisOptions } from './drivers/redis.ts';
 export type {
   EngineFactory,
   EngineOptions,
@@ -59,17 +44,33 @@ export {
   RealtimeClosedError,
   RealtimeEngineError,
   RealtimeEventNameError,
+  RealtimeLoadError,
   RealtimeOptionError,
   RealtimeOriginsError,
   RealtimePayloadError,
 } from './errors.ts';
 export { createRealtime } from './hub.ts';
-export type { Member } from './presence.ts';
+export {
+  configureRealtime,
+  disconnectUser,
+  getSubscribers,
+  presence,
+  publish,
+  realtime,
+  realtimeHealthCheck,
+  registerClient,
+  subscribe,
+  toUser,
+  unregisterClient,
+  unsubscribe,
+} from './module.ts';
 export { CLOSE_CODES } from './protocol.ts';
 export type {
+  Member,
   PublishOptions,
   Realtime,
   RealtimeOptions,
+  RealtimeRedisOptions,
   RealtimeStats,
   RegisterOptions,
   SubscribeOptions,

@@ -1,12 +1,11 @@
-import type { Clock, Env, ModuleInstance } from '@vibeonrails/infra-core';
+import type { Clock, Duration, Env, ModuleInstance } from '@vibeonrails/infra-core';
+import type { RedisClient, RedisTlsOptions } from '@vibeonrails/infra-redis';
 import type { SlowPolicy } from './channels.ts';
 import type { DeliveryCounts, RealtimeClient } from './clients.ts';
 import type { RealtimeDriverName } from './config.ts';
 import type { EventsOf } from './define-channel.ts';
 import type { DrainOptions } from './drain.ts';
 import type { Position, RealtimeDriver } from './driver.ts';
-import type { RealtimeRedisOptions } from './drivers/redis.ts';
-import type { Member } from './presence.ts';
 
 /** How a hub is made. */
 export interface RealtimeOptions {
@@ -18,6 +17,28 @@ export interface RealtimeOptions {
   clock?: Clock;
   /** @default process.env */
   env?: Env;
+}
+
+/** How the hub reaches Redis. */
+export interface RealtimeRedisOptions {
+  /** @default REALTIME_REDIS_URL, else REDIS_URL */
+  url?: string;
+  /** A client of the application's, of ioredis 5.11 or 6, in place of a URL. It is never closed here. */
+  client?: RedisClient;
+  /** How a `rediss` connection is encrypted. @default the system's certificate authorities, or `?ca=` of the URL */
+  tls?: RedisTlsOptions;
+  /** Put before every channel and key: hubs of one namespace are one, others do not hear them. @default 'realtime' */
+  namespace?: string;
+  /** How long a command may take. @default '5s' */
+  timeout?: Duration;
+  /** How long `ready()` waits, and each attempt to connect. @default '5s' */
+  connectTimeout?: Duration;
+  /**
+   * When the members of a process that died are counted as gone. It is renewed three times in this time. Below 15
+   * seconds an outage of Redis may make members leave and join again: a connection may take that long to come back.
+   * @default '60s'
+   */
+  lease?: Duration;
 }
 
 /** How a client is registered. */
@@ -47,6 +68,14 @@ export interface SubscribeResult {
 export interface PublishOptions {
   /** The id of a client that must not get it: usually the one it came from. */
   except?: string;
+}
+
+/** Who is in a channel, as everyone sees it. */
+export interface Member {
+  /** The user's id; the client's own where it has no user. */
+  readonly id: string;
+  /** What `authorize`, or the subscription, said of them. */
+  readonly info?: unknown;
 }
 
 /** What a hub has to do, and has done since it was made. In this process alone. */

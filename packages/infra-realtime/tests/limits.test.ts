@@ -254,7 +254,7 @@ onEverything(() => {
   });
 
   describe('a peer that stops reading', () => {
-    test('is closed, while memory stays bounded and the others get everything', async () => {
+    test('is closed before much waits for it, and the others get everything', async () => {
       const { server, hub, port, url } = await serve({ channels: [open] });
       const stuck = await raw(port);
       stuck.send('{"id":1,"op":"sub","ch":"open.1"}');
@@ -262,43 +262,42 @@ onEverything(() => {
       stuck.socket.pause();
       const reader = await connected(url);
       await reader.ask({ op: 'sub', ch: 'open.1' });
-      let got = 0;
-      let slowest = 0;
+      const got: number[] = [];
       reader.socket.on('message', (data) => {
-        got += 1;
-        slowest = Math.max(slowest, Date.now() - (JSON.parse(String(data)) as { d: { at: number } }).d.at);
+        got.push((JSON.parse(String(data)) as { d: { n: number } }).d.n);
         reader.frames.length = 0;
       });
       const fill = 'x'.repeat(50_000);
-      const before = process.memoryUsage().rss;
-      let peak = before;
-      const rounds = 2000;
-      for (let i = 1; i <= rounds; i += 1) {
-        await hub.publish('open.1', 'e', { at: Date.now(), fill });
-        if (i % 5 === 0) await eventually(() => expect(got).toBe(i));
-        peak = Math.max(peak, process.memoryUsage().rss);
-      }
-      expect(got).toBe(rounds);
+      let sent = 0;
+      const publish = async (): Promise<void> => {
+        for (let i = 0; i < 5; i += 1) {
+          await hub.publish('open.1', 'e', { n: sent, fill });
+          sent += 1;
+        }
+        await eventually(() => expect(got).toHaveLength(sent));
+      };
+      // The system's own buffers take some megabytes, the server one.
+      while (server.stats().slow === 0 && sent < 800) await publish();
+      await publish();
+      expect(got).toEqual(Array.from({ length: sent }, (_, i) => i));
       expect(server.stats().slow).toBe(1);
       expect(hub.stats()).toMatchObject({ slow: 1, clients: 1 });
       expect(hub.getSubscribers('open.1')).toHaveLength(1);
-      // 100 MB were published; one client's share of it may wait, not more.
-      expect(peak - before).toBeLessThan(60 * 1024 * 1024);
-      expect(slowest).toBeLessThan(3000);
     });
 
     test('and keeps asking is closed by its own replies', async () => {
-      const { hub, port } = await serve({
-        channels: [open],
+      const large = channel('large', { presence: true, authorize: () => ({ member: 'x'.repeat(20_000) }) });
+      const { server, hub, port } = await serve({
+        channels: [large],
         limits: { backpressure: 50_000, messagesPerSecond: 1_000_000, channels: 1 },
       });
       const stuck = await raw(port);
+      stuck.send('{"id":1,"op":"sub","ch":"large"}');
+      await eventually(() => expect(stuck.frames).toHaveLength(2));
       stuck.socket.pause();
-      const request = `{"id":"${'x'.repeat(64)}","op":"presence","ch":"nowhere"}`;
-      await eventually(() => {
-        for (let i = 0; i < 5000; i += 1) stuck.send(request);
-        expect(hub.stats().clients).toBe(0);
-      }, 15_000);
+      for (let i = 0; i < 2000; i += 1) stuck.send('{"id":2,"op":"presence","ch":"large"}');
+      await eventually(() => expect(server.stats().slow).toBe(1));
+      expect(hub.stats().clients).toBe(0);
     });
   });
 });

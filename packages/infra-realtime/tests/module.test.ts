@@ -2,12 +2,12 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { describeConfig, modulesInUse } from '@vibeonrails/infra-core';
 import { fakeClock, resetInfra } from '@vibeonrails/infra-core/testing';
-import { loadedBy } from '@vibeonrails/vitest-config/examples';
+import { loadedBy, loadedFiles } from '@vibeonrails/vitest-config/examples';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import * as client from '../src/client.ts';
@@ -42,6 +42,7 @@ describe('the entry points', () => {
         "RealtimeClosedError",
         "RealtimeEngineError",
         "RealtimeEventNameError",
+        "RealtimeLoadError",
         "RealtimeOptionError",
         "RealtimeOriginsError",
         "RealtimePayloadError",
@@ -80,6 +81,30 @@ describe('the entry points', () => {
   test('load no library on import', async () => {
     expect(await loadedBy(folder, '@vibeonrails/infra-realtime')).toEqual([]);
     expect(await loadedBy(folder, '@vibeonrails/infra-realtime/client')).toEqual([]);
+  });
+
+  test('keep small what the root loads: no engine, no Redis, no module of Node', async () => {
+    const files = await loadedFiles(folder, '@vibeonrails/infra-realtime');
+    const own = files.filter((file) => file.startsWith(join(folder, 'src')));
+    expect(own.map((file) => relative(join(folder, 'src'), file))).toEqual([
+      'channels.ts',
+      'clients.ts',
+      'config.ts',
+      'define-channel.ts',
+      'drivers/memory.ts',
+      'errors.ts',
+      'hub.ts',
+      'index.ts',
+      'module.ts',
+      'options.ts',
+      'protocol.ts',
+      'server-options.ts',
+      'server.ts',
+      'version.ts',
+    ]);
+    for (const file of own)
+      expect(await readFile(file, 'utf8'), file).not.toMatch(/^(import|export) (?!type)[^;]*'node:/m);
+    expect(files.filter((file) => file.includes('infra-redis'))).toEqual([]);
   });
 
   test('publish what they export', async () => {
@@ -122,6 +147,33 @@ test('the browser client is one plain module once compiled, without an import, a
   const one = compiled.createClient({ url, WebSocket });
   await eventually(() => expect(one.state).toBe('connected'));
   one.close();
+});
+
+describe('a part that cannot be loaded', () => {
+  const broken = (): never => {
+    throw new Error('file not found');
+  };
+  const code = { code: 'E_REALTIME_LOAD' };
+  afterEach(() => {
+    vi.doUnmock('../src/gateway.ts');
+    vi.doUnmock('../src/drivers/redis.ts');
+  });
+
+  test('is a coded error of a server', async () => {
+    vi.doMock('../src/gateway.ts', broken);
+    const server = root.createRealtimeServer({ env: {} });
+    await expect(server.listen()).rejects.toMatchObject(code);
+    await server.close();
+  });
+
+  test('is a coded error of a hub, at ready and as the cause at each call', async () => {
+    vi.doMock('../src/drivers/redis.ts', broken);
+    const hub = root.createRealtime({ redis: { url: 'redis://127.0.0.1:1' }, env: {} });
+    await expect(hub.ready()).rejects.toMatchObject(code);
+    const refused = { code: 'E_REALTIME_BROKER', cause: expect.objectContaining(code) };
+    await expect(hub.publish('c', 'e', 1)).rejects.toMatchObject(refused);
+    await hub.close();
+  });
 });
 
 describe('the default hub', () => {

@@ -62,7 +62,7 @@ export async function serve(
 }
 
 /** Waits until `holds` no longer throws, on a busy machine too. */
-export const eventually = <T>(holds: () => T | Promise<T>, timeout = 10_000): Promise<T> =>
+export const eventually = <T>(holds: () => T | Promise<T>, timeout = 30_000): Promise<T> =>
   vi.waitFor(holds, { timeout, interval: 2 });
 
 type Json = Record<string, unknown>;

@@ -1,9 +1,11 @@
 import { shutdown } from '@vibeonrails/infra-core';
 import { fakeClock, resetInfra } from '@vibeonrails/infra-core/testing';
-import { describe, expect, test, vi } from 'vitest';
+import { freePort } from '@vibeonrails/services';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createRealtimeServer } from '../src/index.ts';
 import { rawPeer } from '../src/raw-peer.ts';
 import { connected, eventually, onEverything, Peer, serve } from './peers.ts';
+import { make } from './recorder.ts';
 
 onEverything(() => {
   describe('the end', () => {
@@ -81,6 +83,39 @@ onEverything(() => {
       expect(await peer.ended()).toBe(4200);
       await server.close();
       expect(clock.pending()).toBe(0);
+    });
+
+    test('a drain before anybody could come in lets nobody in later', async () => {
+      const hub = make();
+      const server = createRealtimeServer({ realtime: hub, env: {}, engine: 'ws' });
+      onTestFinished(() => server.close());
+      expect(await server.drain()).toEqual({ drained: 0 });
+      expect(await new Peer(await server.listen()).ended()).toBe(503);
+    });
+
+    test('close leaves nothing behind of a server that was about to start', async () => {
+      for (const wait of [0, 1, 3, 10]) {
+        const port = await freePort();
+        const { server } = await serve();
+        const starting = createRealtimeServer({
+          realtime: make(),
+          env: {},
+          engine: server.engine as 'ws',
+          port,
+        });
+        const listening = starting.listen().then(
+          () => 'listened before',
+          (error) => error.code,
+        );
+        for (let i = 0; i < wait; i += 1) await new Promise((resolve) => setImmediate(resolve));
+        await starting.close();
+        expect(wait === 0 ? ['E_REALTIME_CLOSED'] : ['E_REALTIME_CLOSED', 'listened before']).toContain(
+          await listening,
+        );
+        const next = createRealtimeServer({ realtime: make(), env: {}, port });
+        await next.listen();
+        await next.close();
+      }
     });
 
     test('close is done once, and nothing listens after it', async () => {
