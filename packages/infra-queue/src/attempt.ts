@@ -21,6 +21,10 @@ export interface AttemptHost {
   readonly random: () => number;
   /** Notes the progress of a job. */
   progress(job: DriverJob, percent: number): Promise<void>;
+  /** What a job remembers under a key. */
+  recall(job: DriverJob, key: string): Promise<string | undefined>;
+  /** Lets a job remember a text under a key. */
+  remember(job: DriverJob, key: string, value: string): Promise<void>;
 }
 
 /** One run of one job. */
@@ -108,13 +112,15 @@ async function runOnce(job: DriverJob, task: Task, own: LazySignal, host: Attemp
     progress: (percent) => host.progress(job, Math.min(100, Math.max(0, Number(percent) || 0))),
     snooze: (delay) => leave({ type: 'released', delay: toMs(delay) }),
     discard: (reason) => leave({ type: 'discarded', reason }),
+    once: (key, fn) => runStep(job, String(key), fn, host),
   };
   const cancelTimeout = startTimeout(ctx, task.timeout, own, host.clock);
   try {
     await processing.trace(
       () =>
         task.run(ctx).catch((thrown: unknown) => {
-          if (!decided) throw thrown;
+          // Before anybody sees it: whoever traces the operation gets the error as it is here.
+          if (!decided) throw task.redact?.error(toError(thrown)) ?? thrown;
         }),
       { job: name, queue, driver: host.driver, id, attempt },
     );
@@ -124,6 +130,20 @@ async function runOnce(job: DriverJob, task: Task, own: LazySignal, host: Attemp
   } finally {
     cancelTimeout?.();
   }
+}
+
+/** {@link JobContext.once}. */
+async function runStep<T>(
+  job: DriverJob,
+  key: string,
+  fn: () => T | Promise<T>,
+  host: AttemptHost,
+): Promise<T> {
+  const kept = await host.recall(job, key);
+  if (kept !== undefined) return (JSON.parse(kept) as [T?])[0] as T;
+  const result = await fn();
+  await host.remember(job, key, JSON.stringify(result === undefined ? [] : [result]));
+  return result;
 }
 
 function startTimeout(

@@ -204,6 +204,10 @@ export interface QueueDriver {
   consume(queue: string, concurrency: number, process: Process, limit?: TimeLimit): Consumer;
   /** Notes how far an active job is, 0 to 100. One that is not active is left alone. */
   progress(queue: string, id: string, value: number): Promise<void>;
+  /** What a job remembers under a key; `undefined` when it does not. */
+  recall(queue: string, id: string, key: string): Promise<string | undefined>;
+  /** Lets a job remember a text under a key, for as long as it is kept. A job that is not known is left alone. */
+  remember(queue: string, id: string, key: string, value: string): Promise<void>;
   /** Takes a job out before it runs, or aborts the signal of one that does. */
   cancel(id: string): Promise<CancelResult>;
   /** The job with this id, in whatever state; `undefined` when there is none. */

@@ -21,6 +21,7 @@ import {
   uniqueOptions,
 } from './job.ts';
 import { packPayload } from './payload.ts';
+import { VERSION_META } from './task.ts';
 
 /** How one job is enqueued. */
 export interface EnqueueOptions<Payload = unknown> {
@@ -63,7 +64,7 @@ export async function prepareJob<S extends Schema>(
     name: job.name,
     queue: job.queue,
     payload: text,
-    meta: carrier(),
+    meta: job.version === 1 ? carrier() : { ...carrier(), [VERSION_META]: String(job.version) },
     priority: options.priority ?? job.priority,
     attempts: job.retries + 1,
     delay: options.at ? Math.max(0, options.at.getTime() - clock.now()) : toMs(options.delay ?? 0),

@@ -9,6 +9,7 @@ import {
   type QueueCounts,
   type QueueDriver,
 } from './driver.ts';
+import { redactor } from './redaction.ts';
 import { firstTick } from './schedule.ts';
 
 /** A job as it is listed. */
@@ -17,7 +18,7 @@ export interface JobView {
   readonly name: string;
   readonly queue: string;
   readonly state: JobState;
-  /** As it was enqueued. */
+  /** As it was enqueued, but for the fields that the job's definition redacts, where this process knows it. */
   readonly payload: unknown;
   readonly priority: Priority;
   /** Attempts so far, the one under way not among them. */
@@ -190,12 +191,17 @@ function jobView(record: JobRecord): JobView {
   const { payload, addedAt, runAt, startedAt, finishedAt, tick: _, ...rest } = record;
   return {
     ...rest,
-    payload: JSON.parse(payload),
+    payload: shownPayload(record.name, JSON.parse(payload)),
     addedAt: new Date(addedAt),
     ...(runAt === undefined ? {} : { runAt: new Date(runAt) }),
     ...(startedAt === undefined ? {} : { startedAt: new Date(startedAt) }),
     ...(finishedAt === undefined ? {} : { finishedAt: new Date(finishedAt) }),
   };
+}
+
+function shownPayload(name: string, payload: unknown): unknown {
+  const hidden = redactor(registry().jobs.get(name)?.redact ?? [], () => payload);
+  return hidden ? hidden.payload() : payload;
 }
 
 /** Figures over all queues. */

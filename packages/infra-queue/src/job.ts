@@ -42,6 +42,12 @@ export interface JobContext {
   snooze(delay: Duration): never;
   /** Ends the job for good without failing: it need not run any more. */
   discard(reason: string): never;
+  /**
+   * Runs a step of the job that must not be repeated by its next attempt: once `fn` has returned, its result is kept with
+   * the job, as JSON, and later attempts get it without a call. A process that ends after `fn` and before the result is
+   * kept repeats it.
+   */
+  once<T>(key: string, fn: () => T | Promise<T>): Promise<T>;
 }
 
 /** Keeps a second job of the same key from waiting beside the first. */
@@ -72,6 +78,18 @@ export interface JobOptions<Payload = unknown> {
   unique?: Unique<Payload>;
   /** The most a payload may take as JSON. @default 65536 */
   maxPayloadBytes?: number;
+  /**
+   * The version of the payload's form; raise it by one when the form changes. A worker gives back jobs of a version that is
+   * newer than its own. @default 1
+   */
+  version?: number;
+  /** How payloads of older versions become those of the next: `{ 1: (old) => ({ ...old, locale: 'en' }) }` leads from 1 to 2. */
+  migrate?: Readonly<Record<number, (payload: never) => unknown>>;
+  /**
+   * Fields of the payload, such as `to` or `user.email`, whose values stay out of logs, telemetry, job lists and the
+   * failures that are kept.
+   */
+  redact?: readonly string[];
   /**
    * Called when the job is dead: it used up its attempts, or could not be run at all. The payload is as it was enqueued.
    * At least once, like the job itself. What it throws is logged.
@@ -107,6 +125,9 @@ export interface Job<S extends Schema = Schema> {
   readonly priority: Priority;
   readonly unique: UniqueOptions<SchemaInput<S>> | undefined;
   readonly maxPayloadBytes: number;
+  readonly version: number;
+  readonly migrate: Readonly<Record<number, (payload: never) => unknown>>;
+  readonly redact: readonly string[];
   handler(payload: SchemaOutput<S>, ctx: JobContext): unknown;
   onDead?(error: Error, payload: SchemaInput<S>, ctx: DeadContext): unknown;
 }
@@ -146,6 +167,9 @@ export function defineJob<S extends Schema>(definition: JobDefinition<S>): Job<S
     priority: options.priority ?? 'normal',
     unique: options.unique === undefined ? undefined : uniqueOptions(options.unique),
     maxPayloadBytes: options.maxPayloadBytes ?? 64 * 1024,
+    version: options.version ?? 1,
+    migrate: { ...options.migrate },
+    redact: [...(options.redact ?? [])],
     ...(onDead ? { onDead: onDead.bind(options) } : {}),
   });
   register('job', job as unknown as Job, definition.replace);
@@ -154,7 +178,7 @@ export function defineJob<S extends Schema>(definition: JobDefinition<S>): Job<S
 
 function problemsOf<S extends Schema>({ name, schema, handler, options = {} }: JobDefinition<S>): string[] {
   const { retries = 3, backoff = 'exponential', timeout, queue = 'default', priority = 'normal' } = options;
-  const { unique, maxPayloadBytes = 1 } = options;
+  const { unique, maxPayloadBytes = 1, version = 1, migrate = {}, redact = [] } = options;
   const wrongBackoff = backoffProblem(backoff);
   return broken([
     ...commonRules({ name, handler, retries, timeout }),
@@ -167,6 +191,15 @@ function problemsOf<S extends Schema>({ name, schema, handler, options = {} }: J
     [
       Number.isInteger(maxPayloadBytes) && maxPayloadBytes > 0,
       '`maxPayloadBytes` must be a whole number over 0',
+    ],
+    [Number.isInteger(version) && version > 0, '`version` must be a whole number over 0'],
+    [
+      Object.entries(migrate).every(([from, step]) => Number(from) < version && typeof step === 'function'),
+      '`migrate` must hold functions by the version they lead from, each older than `version`',
+    ],
+    [
+      Array.isArray(redact) && redact.every((path) => typeof path === 'string' && path !== ''),
+      '`redact` must be a list of fields of the payload',
     ],
   ]);
 }

@@ -33,12 +33,12 @@ export async function packPayload(rules: PayloadRules, payload: unknown): Promis
   return text;
 }
 
-/** The value a handler gets: the stored payload, parsed by the schema. @throws {@link PayloadError} `E_QUEUE_PAYLOAD` when it is refused. */
+/** The value a handler gets: a stored payload, parsed by the schema. @throws {@link PayloadError} `E_QUEUE_PAYLOAD` when it is refused. */
 export async function unpackPayload<S extends Schema>(
   rules: PayloadRules & { readonly schema: S },
-  text: string,
+  payload: unknown,
 ): Promise<SchemaOutput<S>> {
-  const result = await rules.schema['~standard'].validate(JSON.parse(text));
+  const result = await rules.schema['~standard'].validate(payload);
   if (result.issues) throw new PayloadError(rules.name, result.issues.slice(0, MAX_ISSUES).map(toIssue));
   return result.value as SchemaOutput<S>;
 }

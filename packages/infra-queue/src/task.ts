@@ -1,8 +1,11 @@
+import { messageOf } from '@vibeonrails/infra-core';
 import { type Backoff, backoffDelay } from './backoff.ts';
 import { CRON_QUEUE, registry } from './definitions.ts';
 import type { DriverJob } from './driver.ts';
+import { UnrecoverableError } from './errors.ts';
 import type { DeadContext, Job, JobContext } from './job.ts';
 import { unpackPayload } from './payload.ts';
+import { type Redactor, redactor } from './redaction.ts';
 
 /** What a stored job comes to in this process: how it is run, and on what terms. */
 export interface Task {
@@ -10,16 +13,21 @@ export interface Task {
   /** Milliseconds. */
   readonly timeout: number | undefined;
   readonly backoff: Backoff;
+  /** Keeps values of the payload out of what is logged and kept of an error; absent where nothing is to be kept out. */
+  readonly redact?: Redactor | undefined;
   run(ctx: JobContext): Promise<unknown>;
   onDead?(error: Error, ctx: DeadContext): unknown;
 }
 
-/** The task of a stored job; `undefined` when this process defines no job or cron of its name. */
+/** Where a job says the version of its payload; without it, that is 1. */
+export const VERSION_META = 'job-version';
+
+/** The task of a stored job; `undefined` when this process does not define it, or not in its version. */
 export function taskOf(stored: DriverJob): Task | undefined {
   const { jobs, crons } = registry();
   if (stored.queue !== CRON_QUEUE) {
     const job = jobs.get(stored.name);
-    return job && jobTask(job, stored);
+    return job && versionOf(stored) <= job.version ? jobTask(job, stored) : undefined;
   }
   const cron = crons.get(stored.name);
   if (!cron) return undefined;
@@ -27,13 +35,39 @@ export function taskOf(stored: DriverJob): Task | undefined {
   return { ...cron, run: async (ctx) => cron.handler(Object.assign(ctx, { scheduledFor })) };
 }
 
+const versionOf = ({ meta }: DriverJob): number => Number(meta[VERSION_META] ?? 1);
+
+/** Why this process has no task for a job, in words. */
+export function whyUnknown(stored: DriverJob): string {
+  const { jobs } = registry();
+  const job = stored.queue === CRON_QUEUE ? undefined : jobs.get(stored.name);
+  if (!job) return `nothing called "${stored.name}" is defined in this process`;
+  return `"${stored.name}" is of version ${versionOf(stored)}, and this process knows it up to ${job.version}`;
+}
+
 function jobTask(job: Job, stored: DriverJob): Task {
   const { retries, timeout, backoff, onDead } = job;
   return {
     ...{ retries, timeout, backoff },
-    run: async (ctx) => job.handler(await unpackPayload(job, stored.payload), ctx),
+    redact: redactor(job.redact, () => JSON.parse(stored.payload)),
+    run: async (ctx) => job.handler(await unpackPayload(job, migrated(job, stored)), ctx),
     ...(onDead ? { onDead: (error, ctx) => onDead(error, JSON.parse(stored.payload), ctx) } : {}),
   };
+}
+
+/** The payload of a stored job in the form of the job's version. */
+function migrated(job: Job, stored: DriverJob): unknown {
+  let payload: unknown = JSON.parse(stored.payload);
+  for (let version = versionOf(stored); version < job.version; version += 1) {
+    const step = job.migrate[version];
+    try {
+      if (step) payload = step(payload as never);
+    } catch (thrown) {
+      const message = `The payload of "${job.name}" could not be brought from version ${version} to ${version + 1}: ${messageOf(thrown)}`;
+      throw new UnrecoverableError(message, { cause: thrown });
+    }
+  }
+  return payload;
 }
 
 /** {@link backoffDelay}, unless the job's own function fails: then the default, and `report` hears of it. */

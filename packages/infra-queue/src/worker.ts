@@ -6,7 +6,7 @@ import { CRON_QUEUE, isDuration, isQueueName, QUEUE_FORM, registry } from './def
 import type { Consumer, DriverJob, Outcome, QueueDriver } from './driver.ts';
 import { QueueOptionError } from './errors.ts';
 import { firstTick } from './schedule.ts';
-import { taskOf } from './task.ts';
+import { taskOf, whyUnknown } from './task.ts';
 
 /** How a worker runs. */
 export interface WorkerOptions {
@@ -46,7 +46,7 @@ export interface Worker {
 }
 
 /** What a worker needs from its queue. */
-export interface WorkerHost extends Omit<AttemptHost, 'driver' | 'progress'> {
+export interface WorkerHost extends Pick<AttemptHost, 'clock' | 'log' | 'random'> {
   readonly driver: QueueDriver;
   /** Whether the worker keeps the process alive. */
   readonly keepAlive: boolean;
@@ -76,6 +76,8 @@ export async function runWorker(options: WorkerOptions, host: WorkerHost): Promi
   const attemptHost: AttemptHost = {
     ...{ driver: driver.name, clock, log, random: host.random },
     progress: (job, percent) => driver.progress(job.queue, job.id, percent),
+    recall: (job, key) => driver.recall(job.queue, job.id, key),
+    remember: (job, key, value) => driver.remember(job.queue, job.id, key, value),
   };
 
   const process = async (job: DriverJob, signal: AbortSignal): Promise<Outcome> => {
@@ -189,7 +191,7 @@ function unknownJob(job: DriverJob, { log }: WorkerHost): Outcome {
   const delay = Math.min(1000 * 2 ** (job.starts - 1), UNKNOWN_JOB_MAX);
   log.warn(
     { job: job.name, job_id: job.id, queue: job.queue, delay },
-    `nothing called "${job.name}" is defined in this process: the job goes back to its queue`,
+    `${whyUnknown(job)}: the job goes back to its queue`,
   );
   return { type: 'released', delay };
 }

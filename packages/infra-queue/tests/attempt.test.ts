@@ -342,3 +342,43 @@ test('the retries of the code that runs decide, not those of the code that enque
   await clock.advance('1h');
   expect(ran).toBe(5);
 });
+
+test('a step under ctx.once runs once over all attempts, and later ones get its result', async () => {
+  const { queue, clock } = bench();
+  const seen: unknown[] = [];
+  let charged = 0;
+  const job = define(async (_text, { attempt, once }) => {
+    const receipt = await once('charge', async () => ({ receipt: ++charged }));
+    const nothing = await once('nothing', () => undefined);
+    seen.push([attempt, receipt, nothing]);
+    if (attempt < 3) throw new Error('later');
+  });
+  await queue.enqueue(job, 'a');
+  await queue.enqueue(job, 'b', { delay: '1h' });
+  await queue.startWorker();
+  await clock.advance('30m');
+  const receipt = { receipt: 1 };
+  expect(seen).toEqual([
+    [1, receipt, undefined],
+    [2, receipt, undefined],
+    [3, receipt, undefined],
+  ]);
+  await clock.advance('2h');
+  expect(charged).toBe(2);
+});
+
+test('a step under ctx.once that fails is run again by the next attempt', async () => {
+  const { queue, clock } = bench();
+  let tried = 0;
+  const job = define(async (_text, { once }) => {
+    await once('step', () => {
+      tried += 1;
+      if (tried === 1) throw new Error('x');
+    });
+  });
+  await queue.enqueue(job, 'a');
+  await queue.startWorker();
+  await clock.advance('1h');
+  expect(tried).toBe(2);
+  expect((await queue.stats()).completed).toBe(1);
+});

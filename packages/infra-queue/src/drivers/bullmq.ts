@@ -4,6 +4,7 @@ import { JobCancelledError } from '../errors.ts';
 import { addJobs } from './bullmq/adding.ts';
 import { type BullmqConsumer, consumeQueue } from './bullmq/consumer.ts';
 import { discardDead, retryDead } from './bullmq/dead.ts';
+import { recall, remember } from './bullmq/memory-fields.ts';
 import { quietly } from './bullmq/patience.ts';
 import { findJob, listJobs, queueCounts } from './bullmq/reading.ts';
 import { CANCEL } from './bullmq/scripts.ts';
@@ -59,6 +60,8 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
     async progress(queue, id, value) {
       await running(queue, id)?.job.updateProgress(value);
     },
+    recall: (queue, id, key) => recall(store, queue, id, key),
+    remember: (queue, id, key, value) => remember(store, queue, id, key, value),
     cancel: (id) =>
       cancelJob(store, id, (queue) => running(queue, id)?.controller.abort(new JobCancelledError(id))),
     find: (id) => findJob(store, id),

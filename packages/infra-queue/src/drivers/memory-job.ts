@@ -19,6 +19,8 @@ export interface MemoryJob extends HeapItem {
   progress?: number;
   failure?: Failure;
   discarded?: string;
+  /** What it remembers of its attempts. */
+  memory?: Map<string, string>;
   /** While it is active. */
   controller?: AbortController;
 }

@@ -112,6 +112,13 @@ export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
       const job = jobs.get(id);
       if (job?.state === 'active') job.progress = value;
     },
+    recall: async (_queue, id, key) => jobs.get(id)?.memory?.get(key),
+    async remember(_queue, id, key, value) {
+      const job = jobs.get(id);
+      if (!job) return;
+      job.memory ??= new Map();
+      job.memory.set(key, value);
+    },
     async cancel(id) {
       const job = jobs.get(id);
       if (job?.state === 'active') {

@@ -24,6 +24,20 @@ export function control(test: Test): void {
     assert.equal((reason as { code?: string }).code, 'E_QUEUE_CANCELLED');
     assert.equal(await driver.cancel('a'), 'unknown');
   });
+  test('lets a job remember what it must not repeat, over its attempts', async ({ driver, serve, until }) => {
+    const seen: (string | undefined)[] = [];
+    await driver.add([newJob({ id: 'a' }), newJob({ id: 'b', delay: 60_000 })]);
+    serve(async ({ id, queue, attempt }) => {
+      seen.push(await driver.recall(queue, id, 'step'), await driver.recall(queue, id, 'other'));
+      await driver.remember(queue, id, 'step', `[${attempt}]`);
+      return attempt === 1 ? { type: 'retry', delay: 0, error: new Error('x') } : done;
+    });
+    await until(async () => (await driver.find('a'))?.state === 'completed', 'it completes');
+    assert.deepEqual(seen, [undefined, undefined, '[1]', undefined]);
+    assert.equal(await driver.recall('default', 'b', 'step'), undefined);
+    await driver.remember('default', 'none', 'step', '[1]');
+    assert.equal(await driver.find('none'), undefined);
+  });
   test('hands out nothing of a paused queue until it is resumed', async ({ driver, serve, pass, until }) => {
     const seen: string[] = [];
     serve(async ({ id }) => {

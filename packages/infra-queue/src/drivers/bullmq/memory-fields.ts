@@ -1,0 +1,29 @@
+import { SET_FIELD } from './scripts.ts';
+import type { Store } from './store.ts';
+
+/** What a job remembers lies in its own hash, and goes with it. */
+const FIELD = 'infra:memory:';
+
+/** What a job remembers under a key. */
+export async function recall(
+  store: Store,
+  queue: string,
+  id: string,
+  key: string,
+): Promise<string | undefined> {
+  const found = await store.run(({ client }) => client.call('HGET', store.keys(queue).key(id), FIELD + key));
+  return found === null ? undefined : String(found);
+}
+
+/** Lets a job remember a text under a key. */
+export async function remember(
+  store: Store,
+  queue: string,
+  id: string,
+  key: string,
+  value: string,
+): Promise<void> {
+  await store.run(({ client }) =>
+    client.call('EVAL', SET_FIELD, 1, store.keys(queue).key(id), FIELD + key, value),
+  );
+}
