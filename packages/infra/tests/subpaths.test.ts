@@ -50,7 +50,9 @@ describe('importing one subpath loads no other module', () => {
     '@vibeonrails/infra%s',
     async (subpath) => {
       const files = await loadedFiles(folder, `@vibeonrails/infra${subpath}`);
-      const loaded = new Set(files.flatMap((file) => /packages.infra-([a-z]+)/.exec(file)?.[1] ?? []));
+      // Of infra-redis, which is a layer and no module, a subpath may declare the variables.
+      const others = files.filter((file) => !/infra-redis.src.url\.ts$/.test(file));
+      const loaded = new Set(others.flatMap((file) => /packages.infra-([a-z]+)/.exec(file)?.[1] ?? []));
       loaded.delete('core');
       loaded.delete(subpath.slice(1));
       expect([...loaded]).toEqual([]);
