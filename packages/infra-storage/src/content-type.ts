@@ -1,4 +1,5 @@
 import type { Body } from './body.ts';
+import { library } from './load.ts';
 
 const TOKEN = "[\\w!#$&'*+.^`|~-]+";
 const MEDIA_TYPE = new RegExp(
@@ -17,7 +18,7 @@ const essenceOf = (type: string): string => type.split(';', 1)[0]!.trim().toLowe
  */
 export async function guessContentType(key: string, body: Body): Promise<string> {
   // The table of types loads with the first file that needs it.
-  const { lookup } = await import('mrmime');
+  const { lookup } = await library('mrmime', () => import('mrmime'));
   const name = key.slice(key.lastIndexOf('/') + 1);
   const known = name.includes('.') ? lookup(name) : undefined;
   if (typeof body === 'string') {

@@ -1,5 +1,5 @@
-import type { HealthCheck } from '@vibeonrails/infra-core';
 import type { Storage, StorageOptions } from './client.ts';
+import type { HealthCheck } from './core.ts';
 import { handle } from './module.ts';
 import { readOnly, scoped } from './views.ts';
 

@@ -1,10 +1,10 @@
-import { InfraError, messageOf } from '@vibeonrails/infra-core';
+import { InfraError, messageOf } from './core.ts';
 
 /** A text as it is shown in a message: quoted, escaped, at most 60 characters. */
-const shown = (value: unknown): string => {
-  if (typeof value !== 'string') return `a ${value === null ? 'null' : typeof value}`;
-  return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
-};
+const shown = (value: unknown): string =>
+  typeof value !== 'string'
+    ? `a ${value === null ? 'null' : typeof value}`
+    : JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
 
 /** A key that no driver takes. */
 export class StorageKeyError extends InfraError {
@@ -87,10 +87,9 @@ export class StorageChecksumError extends InfraError {
 /** A body that is none of the accepted kinds, or has been read already. */
 export class StorageBodyError extends InfraError {
   constructor(problem: string) {
-    super(`Cannot store ${problem}.`, {
-      code: 'E_STORAGE_BODY',
-      help: 'Give a string, Uint8Array, Blob, unread web or Node stream, or an async iterable of Uint8Array.',
-    });
+    const help =
+      'Give a string, Uint8Array, Blob, unread web or Node stream, or an async iterable of Uint8Array.';
+    super(`Cannot store ${problem}.`, { code: 'E_STORAGE_BODY', help });
   }
 }
 
@@ -105,10 +104,8 @@ export class StorageOptionError extends InfraError {
 export class StorageRangeError extends InfraError {
   readonly size: number;
   constructor(key: string, start: number, size: number) {
-    super(`${shown(key)} has ${size} bytes, none at ${start}.`, {
-      code: 'E_STORAGE_RANGE',
-      help: 'Ask for a range that starts before the end.',
-    });
+    const help = 'Ask for a range that starts before the end.';
+    super(`${shown(key)} has ${size} bytes, none at ${start}.`, { code: 'E_STORAGE_RANGE', help });
     this.size = size;
   }
 }
@@ -126,10 +123,8 @@ export class StorageContentError extends InfraError {
 /** What `get()` returned was read twice, or first read after its time. */
 export class StorageReadError extends InfraError {
   constructor(key: string, problem: string) {
-    super(`The body of ${shown(key)} ${problem}.`, {
-      code: 'E_STORAGE_READ',
-      help: 'Read it once, right after get(); call get() again for another look.',
-    });
+    const help = 'Read it once, right after get(); call get() again for another look.';
+    super(`The body of ${shown(key)} ${problem}.`, { code: 'E_STORAGE_READ', help });
   }
 }
 
@@ -161,9 +156,10 @@ export class StorageSignatureError extends InfraError {
 /** A signed upload of a content type it was not signed for. */
 export class StorageTypeError extends InfraError {
   constructor(type: string | null, allowed: readonly string[]) {
+    const help = `Send a Content-Type of ${allowed.join(', ')}.`;
     super(`${type ? shown(type) : 'A body without a content type'} is not allowed here.`, {
       code: 'E_STORAGE_TYPE',
-      help: `Send a Content-Type of ${allowed.join(', ')}.`,
+      help,
     });
   }
 }
@@ -225,10 +221,8 @@ export class StorageAccessError extends InfraError {
 /** The bucket is not there. */
 export class StorageBucketError extends InfraError {
   constructor(bucket: string, problem: string) {
-    super(`The bucket "${bucket}" ${problem}.`, {
-      code: 'E_STORAGE_BUCKET',
-      help: 'Check S3_BUCKET, S3_ENDPOINT and S3_REGION, or make it with storage.ensureBucket().',
-    });
+    const help = 'Check S3_BUCKET, S3_ENDPOINT and S3_REGION, or make it with storage.ensureBucket().';
+    super(`The bucket "${bucket}" ${problem}.`, { code: 'E_STORAGE_BUCKET', help });
   }
 }
 
@@ -239,12 +233,18 @@ export class StorageRefusedError extends InfraError {
   }
 }
 
+/** A library, or a part of this package, that is not there or not for this machine. */
+export class StorageLibraryError extends InfraError {
+  constructor(name: string, cause: unknown) {
+    const help = 'Install again on the machine that runs it.';
+    super(`${name} cannot be loaded.`, { code: 'E_STORAGE_LIBRARY', help, cause });
+  }
+}
+
 /** The storage was used after close(). */
 export class StorageClosedError extends InfraError {
   constructor() {
-    super('The storage is closed.', {
-      code: 'E_STORAGE_CLOSED',
-      help: 'Create another one, or close it later.',
-    });
+    const help = 'Create another one, or close it later.';
+    super('The storage is closed.', { code: 'E_STORAGE_CLOSED', help });
   }
 }

@@ -1,5 +1,5 @@
-import type { Duration } from '@vibeonrails/infra-core';
 import type { Body } from './body.ts';
+import type { Duration } from './core.ts';
 import type { ByteRange, DeleteFailure, FileInfo, ListedFile, SignedUpload } from './driver.ts';
 import type { Checksum, Progress } from './metered.ts';
 import type { StoredFile } from './stored-file.ts';

@@ -1,6 +1,6 @@
 export type { Body } from './body.ts';
 export { createStorage, type Storage, type StorageOptions } from './client.ts';
-export type { StorageDriverName } from './config.ts';
+export type { S3Options, StorageDriverName } from './config.ts';
 export { configureStorage, storage, storageHealthCheck } from './default.ts';
 export type {
   ByteRange,
@@ -32,6 +32,7 @@ export {
   StorageExistsError,
   StorageExpiryError,
   StorageKeyError,
+  StorageLibraryError,
   StorageLinkError,
   StorageMethodError,
   StorageNotFoundError,
@@ -59,5 +60,4 @@ export type {
   SignedUrlOptions,
 } from './files.ts';
 export type { Checksum, Progress } from './metered.ts';
-export type { S3Options } from './s3-config.ts';
 export type { StoredFile } from './stored-file.ts';

@@ -1,4 +1,4 @@
-import { operation } from '@vibeonrails/infra-core';
+import { operation } from './core.ts';
 import type { ListedFile, StorageDriver } from './driver.ts';
 import type { Listing, ListOptions, ListPage } from './files.ts';
 import { checkKey, checkPrefix } from './key.ts';

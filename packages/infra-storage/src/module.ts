@@ -1,5 +1,5 @@
-import { defineModule, type ModuleHandle } from '@vibeonrails/infra-core';
 import { createStorage, type Storage, type StorageOptions } from './client.ts';
+import { defineModule, type ModuleHandle } from './core.ts';
 import { VERSION } from './version.ts';
 
 /** The default storage of this process. */

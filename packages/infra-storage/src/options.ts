@@ -1,6 +1,6 @@
-import { type Clock, type Duration, toMs } from '@vibeonrails/infra-core';
 import type { Body } from './body.ts';
 import { guessContentType, isAllowed, isMediaType } from './content-type.ts';
+import { type Clock, type Duration, toMs } from './core.ts';
 import type { ByteRange, DriverPutOptions, DriverUploadOptions } from './driver.ts';
 import { StorageExpiryError, StorageOptionError } from './errors.ts';
 import type { ListOptions, PutOptions, SignedUploadOptions } from './files.ts';

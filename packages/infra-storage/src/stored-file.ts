@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { type Clock, formatIssue, type Schema, type SchemaOutput } from '@vibeonrails/infra-core';
+import { type Clock, formatIssue, type Schema, type SchemaOutput } from './core.ts';
 import type { FileInfo } from './driver.ts';
 import { StorageContentError, StorageReadError } from './errors.ts';
 

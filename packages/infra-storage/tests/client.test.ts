@@ -4,7 +4,9 @@ import { fakeClock } from '@vibeonrails/infra-core/testing';
 import { afterAll, expect, test } from 'vitest';
 import type { Body } from '../src/body.ts';
 import { createStorage } from '../src/client.ts';
+import type { StorageDriver } from '../src/driver.ts';
 import type { PutOptions } from '../src/files.ts';
+import { library, once } from '../src/load.ts';
 import { eventually, openFiles, temporaryFolders } from './temporary.ts';
 
 const dir = temporaryFolders()();
@@ -274,4 +276,52 @@ test('each call is an operation that telemetry can see', async () => {
     'storage.list {"driver":"fs","prefix":"seen/","result":0}',
     'storage.delete {"key":"seen/a","driver":"fs","result":0}',
   ]);
+});
+
+test('closed before it was used, it closes the driver that it was given', async () => {
+  let closed = 0;
+  const close = async () => {
+    closed += 1;
+  };
+  const driver = { name: 'idle', close, ready: async () => undefined };
+  const idle = createStorage({ driver: driver as unknown as StorageDriver, env: {} });
+  await idle.close();
+  await idle.close();
+  expect(closed).toBe(1);
+});
+
+test('closed in the moment of its first use, it refuses, and frees what it was given', async () => {
+  const idle = createStorage({ dir: `${dir}/idle`, env: {} });
+  const stream = Readable.from(['x']);
+  const writing = idle.put('k', stream);
+  const refused = expect(writing).rejects.toMatchObject({ code: 'E_STORAGE_CLOSED' });
+  await idle.close();
+  await refused;
+  expect(stream.destroyed).toBe(true);
+});
+
+test('a stream that fails while the storage is still loading is a rejection, not the end of the process', async () => {
+  const fresh = createStorage({ dir: `${dir}/fresh`, env: {} });
+  const stream = new Readable({ read: () => undefined });
+  const writing = fresh.put('k', stream);
+  stream.destroy(new Error('the client went away'));
+  await expect(writing).rejects.toThrow('the client went away');
+  await fresh.close();
+});
+
+test('a part that cannot be loaded is a coded error, and is tried again', async () => {
+  let broken = true;
+  const load = once(() =>
+    library('a part', async () => {
+      if (broken) throw new Error('no such file');
+      return 'it';
+    }),
+  );
+  const both = await Promise.allSettled([load(), load()]);
+  for (const one of both)
+    expect(one).toMatchObject({
+      reason: { code: 'E_STORAGE_LIBRARY', message: expect.stringContaining('a part cannot be loaded') },
+    });
+  broken = false;
+  expect(await load()).toBe('it');
 });

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { describeConfig, modulesInUse, shutdown } from '@vibeonrails/infra-core';
 import { resetInfra } from '@vibeonrails/infra-core/testing';
-import { loadedBy } from '@vibeonrails/vitest-config/examples';
+import { loadedBy, loadedFiles } from '@vibeonrails/vitest-config/examples';
 import { afterEach, expect, test } from 'vitest';
 import * as root from '../src/index.ts';
 import * as testing from '../src/testing.ts';
@@ -9,6 +10,7 @@ import { VERSION } from '../src/version.ts';
 import { temporaryFolders } from './temporary.ts';
 
 const { configureStorage, createStorage, storage, storageHealthCheck } = root;
+const home = new URL('..', import.meta.url);
 const newFolder = temporaryFolders();
 const signal = AbortSignal.timeout(10_000);
 afterEach(resetInfra);
@@ -27,6 +29,7 @@ test('the public names stay as they are', () => {
       "StorageExistsError",
       "StorageExpiryError",
       "StorageKeyError",
+      "StorageLibraryError",
       "StorageLinkError",
       "StorageMethodError",
       "StorageNotFoundError",
@@ -61,7 +64,33 @@ test('the version is the one of package.json', () => {
 });
 
 test('importing it loads no library', async () => {
-  expect(await loadedBy(new URL('..', import.meta.url), '@vibeonrails/infra-storage')).toEqual([]);
+  expect(await loadedBy(home, '@vibeonrails/infra-storage')).toEqual([]);
+});
+
+test('importing it loads a few small files, and of Node.js little beyond what the core has loaded', async () => {
+  const src = fileURLToPath(new URL('src/', home));
+  const files = await loadedFiles(home, '@vibeonrails/infra-storage');
+  const own = files.filter((file) => file.startsWith(src));
+  expect(own.map((file) => file.slice(src.length))).toMatchInlineSnapshot(`
+    [
+      "body.ts",
+      "client.ts",
+      "config.ts",
+      "core.ts",
+      "default.ts",
+      "errors.ts",
+      "index.ts",
+      "key.ts",
+      "load.ts",
+      "module.ts",
+      "version.ts",
+      "views.ts",
+    ]
+  `);
+  const imports = own.flatMap((file) => [
+    ...readFileSync(file, 'utf8').matchAll(/^(?:import|\}) (?!type\b).*from '(node:.*)'/gm),
+  ]);
+  expect(imports.map(([, name]) => name)).toEqual(['node:stream', 'node:util/types', 'node:path']);
 });
 
 test('it is in use once imported, and its variables are described', () => {

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { createStorage } from '../src/client.ts';
-import { config } from '../src/config.ts';
-import { accountOf } from '../src/s3-config.ts';
+import { accountOf, config } from '../src/config.ts';
 
 const whole = {
   S3_BUCKET: 'files',

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile, rm, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
-import type { Clock } from '@vibeonrails/infra-core';
+import type { Clock } from '../core.ts';
 import type {
   DeleteFailure,
   DriverFile,

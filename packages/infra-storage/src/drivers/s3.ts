@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Clock } from '@vibeonrails/infra-core';
+import type { Clock } from '../core.ts';
 import type { DriverFile, DriverGetOptions, DriverPutOptions, FileInfo, StorageDriver } from '../driver.ts';
 import {
   StorageBucketError,

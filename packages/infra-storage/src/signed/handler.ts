@@ -1,5 +1,5 @@
-import { type InfraError, isInfraError } from '@vibeonrails/infra-core';
 import type { FetchHandler } from '@vibeonrails/infra-core/http';
+import { type InfraError, isInfraError } from '../core.ts';
 import type { StorageDriver } from '../driver.ts';
 import { StorageMethodError } from '../errors.ts';
 import type { Files } from '../files.ts';

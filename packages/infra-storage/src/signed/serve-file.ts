@@ -1,4 +1,4 @@
-import { isInfraError } from '@vibeonrails/infra-core';
+import { isInfraError } from '../core.ts';
 import { attachment } from '../disposition.ts';
 import type { ByteRange, FileInfo, SignedGrant } from '../driver.ts';
 import { StorageConflictError, StorageNotFoundError, StorageRangeError } from '../errors.ts';

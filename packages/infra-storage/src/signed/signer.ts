@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { Clock } from '@vibeonrails/infra-core';
+import type { Clock } from '../core.ts';
 import type {
   DriverSignOptions,
   DriverUploadOptions,

@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestOptions } from 'node:http';
+import { library } from '../../load.ts';
 
 /** One request, as the client of `minio` takes it. */
 interface MinioRequest {
@@ -50,6 +51,6 @@ export interface MinioOptions {
 
 /** Loads the library, and makes a client. */
 export async function minioClient(options: MinioOptions): Promise<MinioClient> {
-  const { Client } = await import('minio');
+  const { Client } = await library('minio', () => import('minio'));
   return new Client(options as never) as unknown as MinioClient;
 }

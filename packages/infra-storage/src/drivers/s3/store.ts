@@ -7,6 +7,7 @@ import {
   StorageRefusedError,
   StorageUnavailableError,
 } from '../../errors.ts';
+import { once } from '../../load.ts';
 import { endpointOf, queryOf, type S3Account } from './address.ts';
 import { type MinioClient, minioClient } from './minio.ts';
 import { type Attempt, isTemporary, SilenceError, transport } from './transport.ts';
@@ -68,9 +69,8 @@ const NEVER_SENT = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'E
 export function openStore(account: S3Account, timeout: number): Store {
   const { protocol, hostname, port } = endpointOf(account);
   const wire = transport(protocol === 'https:');
-  let loading: Promise<MinioClient> | undefined;
-  const load = (): Promise<MinioClient> => {
-    loading ??= minioClient({
+  const load = once(() =>
+    minioClient({
       endPoint: hostname.replaceAll(/^\[|\]$/g, ''),
       ...(port === '' ? {} : { port: Number(port) }),
       useSSL: protocol === 'https:',
@@ -81,9 +81,8 @@ export function openStore(account: S3Account, timeout: number): Store {
       pathStyle: account.pathStyle,
       transport: wire,
       retryOptions: { disableRetry: true },
-    });
-    return loading;
-  };
+    }),
+  );
 
   async function exchange<T>(request: StoreRequest, use: (res: IncomingMessage) => Promise<T>): Promise<T> {
     const { signal, repeatable = true, slow = false } = request;
