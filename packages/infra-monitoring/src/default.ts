@@ -2,7 +2,7 @@ import type { FetchHandler } from '@vibeonrails/infra-core/http';
 import { log, slot } from './core.ts';
 import type { HttpSpanOptions } from './instrument/http.ts';
 import type { InstrumentOptions } from './instrument/instrument.ts';
-import type { MetricDescription } from './metrics/describe.ts';
+import type { MetricDescription } from './metrics/families.ts';
 import type { Labels } from './metrics/labels.ts';
 import type { MeasuredSpan } from './metrics/recorder.ts';
 import type { Registry } from './metrics.ts';

@@ -1,8 +1,8 @@
 import type { Duration } from '@vibeonrails/infra-core';
 import { toMs } from './core.ts';
-import { deferred } from './deferred.ts';
 import type { MonitoringExporter } from './driver.ts';
 import { MonitoringOptionError, wholeNumber } from './errors.ts';
+import { deferred } from './exporters.ts';
 
 /** The two dialects of StatsD: Datadog's has tags, histograms and many values in a line; the plain one has none of them. */
 export const DIALECTS = ['statsd', 'datadog'] as const;

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { type FakeClock, fakeClock } from '@vibeonrails/infra-core/testing';
 import { monitoring } from './default.ts';
+import { type SpanNode, treeOf } from './drivers/memory.ts';
 import type { Labels } from './metrics/labels.ts';
 import { handle } from './module.ts';
 import { createMonitoring, type Monitoring } from './monitoring.ts';
 import type { Attributes, FinishedSpan } from './tracing/span.ts';
-import { type SpanNode, treeOf } from './tracing/tree.ts';
 
 /** A monitoring for tests that stands in for the default one, on a clock of its own. */
 export interface FakeMonitoring extends Monitoring, Disposable {

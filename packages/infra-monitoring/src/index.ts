@@ -22,6 +22,7 @@ export {
   withSpan,
 } from './default.ts';
 export type { ExporterHost, MonitoringExporter } from './driver.ts';
+export type { SpanNode } from './drivers/memory.ts';
 export { type OtlpOptions, otlp, type StatsdDialect, type StatsdOptions, statsd } from './drivers.ts';
 export {
   ExporterError,
@@ -37,13 +38,12 @@ export {
   setHttpRoute,
 } from './instrument/http.ts';
 export type { InstrumentOptions, SourceName } from './instrument/instrument.ts';
-export type { MetricDescription } from './metrics/describe.ts';
-export type { DropReason } from './metrics/families.ts';
+export type { DropReason, MetricDescription } from './metrics/families.ts';
 export type { Exemplar, MetricType, SampledSeries } from './metrics/family.ts';
 export type { Labels } from './metrics/labels.ts';
 export type { MeasuredSpan, Metrics } from './metrics/recorder.ts';
 export type { MetricsFormat } from './metrics/render.ts';
-export type { BucketSnapshot, HistogramSnapshot, MetricSnapshot, ValueSnapshot } from './metrics/snapshot.ts';
+export type { BucketSnapshot, HistogramSnapshot, MetricSnapshot, ValueSnapshot } from './metrics.ts';
 export { createRegistry, type Registry, type RegistryOptions } from './metrics.ts';
 export {
   createMonitoring,
@@ -65,5 +65,4 @@ export type {
   SpanOptions,
   SpanStatus,
 } from './tracing/span.ts';
-export type { SpanNode } from './tracing/tree.ts';
 export type { Tracer } from './tracing.ts';

@@ -2,7 +2,7 @@ import type { Clock, Duration, Env, ModuleInstance } from '@vibeonrails/infra-co
 import { config } from './config.ts';
 import { log, onShutdown, systemClock, toMs } from './core.ts';
 import type { MonitoringExporter } from './driver.ts';
-import { memoryExporter } from './drivers/memory.ts';
+import { memoryExporter, type SpanNode, treeOf } from './drivers/memory.ts';
 import { exportersFrom } from './environment.ts';
 import { MetricsTokenError } from './errors.ts';
 import { exporters } from './exporters.ts';
@@ -14,7 +14,6 @@ import { type ProcessMetricsOptions, processMetricsOf } from './process-metrics.
 import { timerOn } from './time.ts';
 import { type Sampler, type SamplerOption, samplerOf } from './tracing/sampler.ts';
 import type { FinishedSpan } from './tracing/span.ts';
-import { type SpanNode, treeOf } from './tracing/tree.ts';
 import { createTracer, type Tracer } from './tracing.ts';
 
 /** How a monitoring is made. */

@@ -2,7 +2,7 @@ import { type Clock, logger, systemClock } from '@vibeonrails/infra-core';
 import type { ExporterHost, MonitoringExporter } from '../driver.ts';
 import type { StatsdDialect, StatsdSettings, statsd } from '../drivers.ts';
 import type { SampledSeries } from '../metrics/family.ts';
-import type { MetricSnapshot, ValueSnapshot } from '../metrics/snapshot.ts';
+import type { MetricSnapshot, ValueSnapshot } from '../metrics.ts';
 import {
   decimal,
   type Packet,

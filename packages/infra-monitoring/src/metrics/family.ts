@@ -4,6 +4,10 @@ import { canonicalLabels, isPlain, MAX_VALUE } from './labels.ts';
 /** The kinds of metric: a sum that only grows, a value, a distribution. */
 export type MetricType = 'counter' | 'gauge' | 'histogram';
 
+/** The name a metric's samples start with. */
+export const printedName = (name: string, type: MetricType): string =>
+  type === 'counter' ? `${name}_total` : name;
+
 /** A series that samples belong to. */
 export interface SampledSeries {
   /** The name of its metric. */

@@ -1,8 +1,8 @@
 import type { TraceContext } from '@vibeonrails/infra-core';
 import { contextStorage } from '../core.ts';
 import { settled, type Timer } from '../time.ts';
-import { describe, type MetricDescription, unitOf } from './describe.ts';
 import type { Families } from './families.ts';
+import { describe, type MetricDescription, unitOf } from './families.ts';
 import type { Series } from './family.ts';
 import type { Labels } from './labels.ts';
 

@@ -1,6 +1,6 @@
 import { createMonitoring, type MonitoringExporter } from '@vibeonrails/infra-monitoring';
 import { expect, test } from 'vitest';
-import { deferred } from '../src/deferred.ts';
+import { deferred } from '../src/exporters.ts';
 
 /** A deferred exporter whose code comes when `arrive` is called, unless it is broken; and what that code was given. */
 function late(room = 10): {
