@@ -130,13 +130,18 @@ export function serverRequests({
           error ??
           (failure ? describeError(failure.thrown).type : undefined) ??
           ((status ?? 0) >= 500 ? String(status) : undefined);
-        registry.observe(METRIC, (timer.elapsed() - startedAt) / 1000, {
-          http_request_method: method,
-          http_route: route,
-          http_response_status_code: status,
-          url_scheme: request.scheme,
-          error_type: type,
-        }, span);
+        registry.observe(
+          METRIC,
+          (timer.elapsed() - startedAt) / 1000,
+          {
+            http_request_method: method,
+            http_route: route,
+            http_response_status_code: status,
+            url_scheme: request.scheme,
+            error_type: type,
+          },
+          span,
+        );
         if (!tracer.tracing) return;
         tracer.setSpanAttributes(span.spanId, {
           'http.route': route,
