@@ -1,5 +1,13 @@
+/**
+ * A `Buffer`, by its shape: these declarations are to be of use without the types of Node.js. A `Uint8Array` of another
+ * kind is none, and would be sent as text.
+ */
+export interface RedisBytes extends Uint8Array {
+  equals(other: Uint8Array): boolean;
+}
+
 /** What a command takes. */
-export type RedisArgument = string | number | Buffer;
+export type RedisArgument = string | number | RedisBytes;
 
 /**
  * The part of an ioredis client that the packages use. `Redis` and `Cluster` of ioredis 5.11 and 6 fit it; no type

@@ -1,4 +1,4 @@
-export type { RedisArgument, RedisClient, RedisConnection, RedisPipeline } from './client.ts';
+export type { RedisArgument, RedisBytes, RedisClient, RedisConnection, RedisPipeline } from './client.ts';
 export { type ConnectRedisOptions, connectRedis, type RedisUser } from './connect.ts';
 export {
   RedisAuthError,

@@ -8,10 +8,10 @@ import { describeTarget, type RedisTarget } from './url.ts';
 /** How an encrypted connection is made: options of `node:tls`. */
 export interface RedisTlsOptions {
   /** The certificate authority to trust, in PEM form. @default the system's */
-  readonly ca?: string | Buffer | (string | Buffer)[];
+  readonly ca?: string | Uint8Array | (string | Uint8Array)[];
   /** A certificate of the client's, where the server asks for one. */
-  readonly cert?: string | Buffer;
-  readonly key?: string | Buffer;
+  readonly cert?: string | Uint8Array;
+  readonly key?: string | Uint8Array;
   readonly passphrase?: string;
   /** The name that the server's certificate must be for. @default the host */
   readonly servername?: string;
@@ -145,7 +145,9 @@ async function tlsOf({ target, tls }: ClientSettings): Promise<ConnectionOptions
   if (!target.tls) return undefined;
   const { ca, servername } = target;
   const authority = ca === undefined ? {} : { ca: await readAuthority(ca, target) };
-  return { ...authority, ...(servername === undefined ? {} : { servername }), ...tls };
+  const options = { ...authority, ...(servername === undefined ? {} : { servername }), ...tls };
+  // Any array of bytes will do for it, whatever its types say.
+  return options as ConnectionOptions;
 }
 
 async function readAuthority(path: string, target: RedisTarget): Promise<Buffer> {
