@@ -1,5 +1,6 @@
 import { type DriverUnderTest, type Test, withBench } from './suite/bench.ts';
 import { control } from './suite/control.ts';
+import { gates } from './suite/gates.ts';
 import { handingOut } from './suite/handing-out.ts';
 import { listing } from './suite/listing.ts';
 import { outcomes } from './suite/outcomes.ts';
@@ -25,6 +26,7 @@ export function queueDriverSuite(
     handingOut(test);
     outcomes(test);
     uniqueJobs(test);
+    gates(test);
     control(test);
     listing(test);
     scheduling(test);

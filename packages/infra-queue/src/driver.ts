@@ -63,6 +63,14 @@ export interface DriverJob {
   readonly tick?: number;
 }
 
+/** What a job must pass before it runs, together with every job of the same key in its queue, in whatever process. */
+export interface Gate {
+  /** So many run at once. */
+  readonly concurrency?: { readonly key: string; readonly limit: number };
+  /** So many start in each window of `per` milliseconds. */
+  readonly rate?: { readonly key: string; readonly limit: number; readonly per: number };
+}
+
 /** How a run ended, and so what the driver does with the job. */
 export type Outcome =
   /** It is done. */
@@ -71,8 +79,11 @@ export type Outcome =
   | { readonly type: 'retry'; readonly delay: number; readonly error: Error }
   /** The attempt counts and was the last: keep it among the dead. */
   | { readonly type: 'dead'; readonly error: Error }
-  /** The attempt does not count; hand it out again after `delay` milliseconds, 0 to go back to its place. */
-  | { readonly type: 'released'; readonly delay: number }
+  /**
+   * The attempt does not count; hand it out again after `delay` milliseconds, 0 to go back to its place. With `parked`, the
+   * gate that was full: sooner, once it has room.
+   */
+  | { readonly type: 'released'; readonly delay: number; readonly parked?: Gate }
   /** It needs no running any more: complete it, with the reason beside it. */
   | { readonly type: 'discarded'; readonly reason: string };
 
@@ -87,6 +98,9 @@ export type Process = (job: DriverJob, signal: AbortSignal) => Promise<Outcome>;
  * while its process is blocked need not do so for longer.
  */
 export type TimeLimit = (job: DriverJob) => number | undefined;
+
+/** The longest that a job waits at a full gate before it tries again by itself, in milliseconds. */
+export const PARK = 30_000;
 
 /** A queue being served. */
 export interface Consumer {
@@ -202,6 +216,11 @@ export interface QueueDriver {
   add(jobs: readonly NewJob[]): Promise<readonly Added[]>;
   /** Hands out the jobs of a queue to `process`, at most `concurrency` at once. A slot is free when its promise resolves. */
   consume(queue: string, concurrency: number, process: Process, limit?: TimeLimit): Consumer;
+  /**
+   * Lets an active job through a gate: 0 when it may run, and its place is free again when its outcome is there; else the
+   * milliseconds after which to try again, with the outcome `released` and `parked`.
+   */
+  enter(job: DriverJob, gate: Gate): Promise<number>;
   /** Notes how far an active job is, 0 to 100. One that is not active is left alone. */
   progress(queue: string, id: string, value: number): Promise<void>;
   /** What a job remembers under a key; `undefined` when it does not. */

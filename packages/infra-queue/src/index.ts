@@ -17,6 +17,7 @@ export type {
   Consumer,
   DriverJob,
   Failure,
+  Gate,
   JobRecord,
   JobState,
   KeepPolicy,
@@ -30,6 +31,7 @@ export type {
   Retention,
   Schedule,
   ScheduleRecord,
+  TimeLimit,
   UniqueKey,
 } from './driver.ts';
 export type { QueueRedisOptions } from './drivers/bullmq/redis-options.ts';
@@ -52,12 +54,14 @@ export {
 } from './errors.ts';
 export type { CronView, DeadFilter, Inspection, JobFilter, JobView, QueueStats } from './inspection.ts';
 export {
+  type ConcurrencyOptions,
   type DeadContext,
   defineJob,
   type Job,
   type JobContext,
   type JobDefinition,
   type JobOptions,
+  type RateLimitOptions,
   type Unique,
   type UniqueOptions,
 } from './job.ts';

@@ -63,6 +63,19 @@ export interface UniqueOptions<Payload = unknown> {
 /** The key of a job that must not wait twice: a text, a function of the payload, or {@link UniqueOptions}. */
 export type Unique<Payload = unknown> = string | ((payload: Payload) => string) | UniqueOptions<Payload>;
 
+/** How many jobs of a key run at once, over all processes: of a tenant, so that none takes all the slots. */
+export interface ConcurrencyOptions<Payload = unknown> {
+  limit: number;
+  /** A function gets the payload as enqueued, migrated. @default one key for all jobs of the name */
+  key?: string | ((payload: Payload) => string);
+}
+
+/** How many jobs of a key start in a span of time, over all processes. */
+export interface RateLimitOptions<Payload = unknown> extends ConcurrencyOptions<Payload> {
+  /** The span, each beginning where the last one ends. */
+  per: Duration;
+}
+
 /** How a job is run. */
 export interface JobOptions<Payload = unknown> {
   /** How often a failed job is tried again: it has `retries + 1` attempts. @default 3 */
@@ -76,6 +89,10 @@ export interface JobOptions<Payload = unknown> {
   /** @default 'normal' */
   priority?: Priority;
   unique?: Unique<Payload>;
+  /** Jobs over the limit wait without a slot, and jobs of other keys go ahead. @default none */
+  concurrency?: ConcurrencyOptions<Payload>;
+  /** Jobs over the limit wait for the next span, without a slot. Each attempt counts. @default none */
+  rateLimit?: RateLimitOptions<Payload>;
   /** The most a payload may take as JSON. @default 65536 */
   maxPayloadBytes?: number;
   /**
@@ -124,6 +141,8 @@ export interface Job<S extends Schema = Schema> {
   readonly timeout: number | undefined;
   readonly priority: Priority;
   readonly unique: UniqueOptions<SchemaInput<S>> | undefined;
+  readonly concurrency: ConcurrencyOptions<SchemaInput<S>> | undefined;
+  readonly rateLimit: RateLimitOptions<SchemaInput<S>> | undefined;
   readonly maxPayloadBytes: number;
   readonly version: number;
   readonly migrate: Readonly<Record<number, (payload: never) => unknown>>;
@@ -166,6 +185,8 @@ export function defineJob<S extends Schema>(definition: JobDefinition<S>): Job<S
     timeout: options.timeout === undefined ? undefined : toMs(options.timeout),
     priority: options.priority ?? 'normal',
     unique: options.unique === undefined ? undefined : uniqueOptions(options.unique),
+    concurrency: options.concurrency,
+    rateLimit: options.rateLimit,
     maxPayloadBytes: options.maxPayloadBytes ?? 64 * 1024,
     version: options.version ?? 1,
     migrate: { ...options.migrate },
@@ -178,7 +199,15 @@ export function defineJob<S extends Schema>(definition: JobDefinition<S>): Job<S
 
 function problemsOf<S extends Schema>({ name, schema, handler, options = {} }: JobDefinition<S>): string[] {
   const { retries = 3, backoff = 'exponential', timeout, queue = 'default', priority = 'normal' } = options;
-  const { unique, maxPayloadBytes = 1, version = 1, migrate = {}, redact = [] } = options;
+  const {
+    concurrency,
+    rateLimit,
+    unique,
+    maxPayloadBytes = 1,
+    version = 1,
+    migrate = {},
+    redact = [],
+  } = options;
   const wrongBackoff = backoffProblem(backoff);
   return broken([
     ...commonRules({ name, handler, retries, timeout }),
@@ -192,6 +221,11 @@ function problemsOf<S extends Schema>({ name, schema, handler, options = {} }: J
       Number.isInteger(maxPayloadBytes) && maxPayloadBytes > 0,
       '`maxPayloadBytes` must be a whole number over 0',
     ],
+    [concurrency === undefined || isLimit(concurrency), '`concurrency` must be { limit, key }'],
+    [
+      rateLimit === undefined || (isLimit(rateLimit) && isDuration(rateLimit.per) && toMs(rateLimit.per) > 0),
+      '`rateLimit` must be { limit, per, key }',
+    ],
     [Number.isInteger(version) && version > 0, '`version` must be a whole number over 0'],
     [
       Object.entries(migrate).every(([from, step]) => Number(from) < version && typeof step === 'function'),
@@ -203,6 +237,11 @@ function problemsOf<S extends Schema>({ name, schema, handler, options = {} }: J
     ],
   ]);
 }
+
+const isLimit = <P>({ limit, key }: ConcurrencyOptions<P>): boolean =>
+  Number.isInteger(limit) &&
+  limit > 0 &&
+  (key === undefined || typeof key === 'function' || (typeof key === 'string' && key !== ''));
 
 /** The expected form of a {@link Unique}. */
 export const UNIQUE_FORM = 'a text, a function, or { key, for, onConflict }';

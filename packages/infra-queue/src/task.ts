@@ -1,7 +1,7 @@
-import { messageOf } from '@vibeonrails/infra-core';
+import { messageOf, toMs } from '@vibeonrails/infra-core';
 import { type Backoff, backoffDelay } from './backoff.ts';
 import { CRON_QUEUE, registry } from './definitions.ts';
-import type { DriverJob } from './driver.ts';
+import type { DriverJob, Gate } from './driver.ts';
 import { UnrecoverableError } from './errors.ts';
 import type { DeadContext, Job, JobContext } from './job.ts';
 import { unpackPayload } from './payload.ts';
@@ -15,6 +15,8 @@ export interface Task {
   readonly backoff: Backoff;
   /** Keeps values of the payload out of what is logged and kept of an error; absent where nothing is to be kept out. */
   readonly redact?: Redactor | undefined;
+  /** What it must pass before it runs; may throw what the application's key function throws. */
+  gate?(): Gate;
   run(ctx: JobContext): Promise<unknown>;
   onDead?(error: Error, ctx: DeadContext): unknown;
 }
@@ -50,8 +52,20 @@ function jobTask(job: Job, stored: DriverJob): Task {
   return {
     ...{ retries, timeout, backoff },
     redact: redactor(job.redact, () => JSON.parse(stored.payload)),
+    ...(job.concurrency || job.rateLimit ? { gate: () => gateOf(job, migrated(job, stored)) } : {}),
     run: async (ctx) => job.handler(await unpackPayload(job, migrated(job, stored)), ctx),
     ...(onDead ? { onDead: (error, ctx) => onDead(error, JSON.parse(stored.payload), ctx) } : {}),
+  };
+}
+
+function gateOf({ name, concurrency, rateLimit }: Job, payload: unknown): Gate {
+  const keyOf = ({ key = '' }: NonNullable<Job['concurrency']>): string =>
+    `${name}:${typeof key === 'function' ? key(payload) : key}`;
+  return {
+    ...(concurrency ? { concurrency: { key: keyOf(concurrency), limit: concurrency.limit } } : {}),
+    ...(rateLimit
+      ? { rate: { key: keyOf(rateLimit), limit: rateLimit.limit, per: toMs(rateLimit.per) } }
+      : {}),
   };
 }
 

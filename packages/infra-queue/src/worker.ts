@@ -3,10 +3,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Duration, installSignalHandlers, onShutdown, toMs } from '@vibeonrails/infra-core';
 import { type Attempt, type AttemptHost, STOPPED, startAttempt } from './attempt.ts';
 import { CRON_QUEUE, isDuration, isQueueName, QUEUE_FORM, registry } from './definitions.ts';
-import type { Consumer, DriverJob, Outcome, QueueDriver } from './driver.ts';
+import type { Consumer, DriverJob, Gate, Outcome, QueueDriver } from './driver.ts';
 import { QueueOptionError } from './errors.ts';
 import { firstTick } from './schedule.ts';
-import { taskOf, whyUnknown } from './task.ts';
+import { type Task, taskOf, whyUnknown } from './task.ts';
 
 /** How a worker runs. */
 export interface WorkerOptions {
@@ -58,6 +58,8 @@ export interface WorkerHost extends Pick<AttemptHost, 'clock' | 'log' | 'random'
 const SETTLE = 1000;
 /** The longest wait between two looks at a store that others change too. */
 const IDLE_POLL_MAX = 100;
+/** The wait of a job whose limits cannot be read. */
+const GATE_RETRY = 1000;
 /** The longest wait before a job nobody here knows is offered again. */
 const UNKNOWN_JOB_MAX = 60_000;
 
@@ -83,7 +85,9 @@ export async function runWorker(options: WorkerOptions, host: WorkerHost): Promi
   const process = async (job: DriverJob, signal: AbortSignal): Promise<Outcome> => {
     const task = taskOf(job);
     if (!task) return unknownJob(job, host);
-    const attempt = startAttempt(job, task, signal, attemptHost);
+    const passed = task.gate ? await passGate(job, task, host) : task;
+    if ('type' in passed) return passed;
+    const attempt = startAttempt(job, passed, signal, attemptHost);
     running.add(attempt);
     const outcome = await attempt.outcome;
     running.delete(attempt);
@@ -194,6 +198,26 @@ function unknownJob(job: DriverJob, { log }: WorkerHost): Outcome {
     `${whyUnknown(job)}: the job goes back to its queue`,
   );
   return { type: 'released', delay };
+}
+
+/** What runs behind the gate of a task, or what becomes of a job that has to wait before it. */
+async function passGate(job: DriverJob, task: Task, { driver, log }: WorkerHost): Promise<Task | Outcome> {
+  let gate: Gate = {};
+  try {
+    gate = task.gate?.() ?? gate;
+  } catch (thrown) {
+    return { ...task, run: () => Promise.reject(thrown) };
+  }
+  try {
+    const delay = await driver.enter(job, gate);
+    return delay === 0 ? task : { type: 'released', delay, parked: gate };
+  } catch (err) {
+    log.warn(
+      { err, job: job.name, job_id: job.id, queue: job.queue },
+      'the limits of the job could not be read',
+    );
+    return { type: 'released', delay: GATE_RETRY };
+  }
 }
 
 interface CheckedOptions {

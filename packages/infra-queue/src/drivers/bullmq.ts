@@ -1,9 +1,10 @@
 import { type Clock, type Logger, logger, systemClock } from '@vibeonrails/infra-core';
-import type { CancelResult, Consumer, KeepPolicy, Process, QueueDriver } from '../driver.ts';
+import type { CancelResult, Consumer, Gate, KeepPolicy, Process, QueueDriver } from '../driver.ts';
 import { JobCancelledError } from '../errors.ts';
 import { addJobs } from './bullmq/adding.ts';
 import { type BullmqConsumer, consumeQueue } from './bullmq/consumer.ts';
 import { discardDead, retryDead } from './bullmq/dead.ts';
+import { enterGate, leaveGate } from './bullmq/gates.ts';
 import { recall, remember } from './bullmq/memory-fields.ts';
 import { quietly } from './bullmq/patience.ts';
 import { findJob, listJobs, queueCounts } from './bullmq/reading.ts';
@@ -29,8 +30,21 @@ export interface BullmqDriverOptions {
 export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
   const { keep, clock = systemClock, log = logger, redis, prefix, timeout } = options;
   const store = openStore({ redis, prefix, timeout, clock, log });
+  /** The gates that jobs of this process have passed. */
+  const inside = new Map<string, Gate>();
   const consumers = new Map<BullmqConsumer, { queue: string; ticker: Ticker }>();
 
+  /** Gives the place at a gate back: with the outcome, whatever becomes of that. */
+  const leaving =
+    (process: Process): Process =>
+    async (job, signal) => {
+      const outcome = await process(job, signal);
+      const key = `${job.queue} ${job.id}`;
+      const gate = inside.get(key);
+      if (inside.delete(key) && gate)
+        await leaveGate(store, job.queue, job.id, gate).catch(quietly(log, job.queue));
+      return outcome;
+    };
   const running = (queue: string, id: string) =>
     [...consumers]
       .filter(([, served]) => served.queue === queue)
@@ -42,7 +56,7 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
     ready: () => store.ready(),
     add: (jobs) => addJobs(store, jobs),
     consume(queue: string, concurrency: number, process: Process): Consumer {
-      const consumer = consumeQueue({ store, keep, log }, queue, concurrency, process);
+      const consumer = consumeQueue({ store, keep, log }, queue, concurrency, leaving(process));
       const ticker = startTicker(store, queue, quietly(log, queue));
       consumers.set(consumer, { queue, ticker });
       return {
@@ -56,6 +70,11 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
           consumers.delete(consumer);
         },
       };
+    },
+    async enter(job, gate) {
+      const wait = await enterGate(store, job, gate);
+      if (wait === 0) inside.set(`${job.queue} ${job.id}`, gate);
+      return wait;
     },
     async progress(queue, id, value) {
       await running(queue, id)?.job.updateProgress(value);

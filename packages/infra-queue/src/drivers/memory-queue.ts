@@ -16,6 +16,8 @@ export interface MemoryQueueHost {
   forgotten(job: MemoryJob): void;
   /** The outcome of a run is written. */
   settled(job: MemoryJob, outcome: Outcome): void;
+  /** A job has ended its run: one that waited at its gate and may run now. */
+  left(job: MemoryJob): MemoryJob | undefined;
   /** Jobs wait and nobody serves the queue. */
   unserved(queue: MemoryQueue): void;
 }
@@ -65,6 +67,13 @@ export class MemoryQueue {
   /** Takes out a job that waits or is delayed. */
   take(job: MemoryJob): void {
     (job.state === 'waiting' ? this.ready : this.later).remove(job);
+  }
+
+  /** Lets a delayed job run now. */
+  hurry(job: MemoryJob): void {
+    this.later.remove(job);
+    job.runAt = this.#host.clock.now();
+    this.place(job);
   }
 
   /** Aborts the signal of an active job. */
@@ -162,6 +171,8 @@ export class MemoryQueue {
     this.active.delete(job);
     delete job.controller;
     if (!this.#closed) this.#settle(job, outcome);
+    const next = this.#host.left(job);
+    if (next && !this.#closed) this.hurry(next);
     this.#host.settled(job, outcome);
     serving.running -= 1;
     if (serving.running === 0) serving.emptied?.();

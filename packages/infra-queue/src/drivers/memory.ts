@@ -1,5 +1,6 @@
 import { type Clock, type Logger, logger, systemClock } from '@vibeonrails/infra-core';
 import type { Added, JobState, KeepPolicy, NewJob, Outcome, QueueDriver } from '../driver.ts';
+import { memoryGates } from './memory-gates.ts';
 import { dueBefore, jobRecord, type MemoryJob, memoryJob, runsBefore } from './memory-job.ts';
 import { uniqueKeys } from './memory-keys.ts';
 import { MemoryQueue, type MemoryQueueHost } from './memory-queue.ts';
@@ -47,6 +48,7 @@ export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
   const queues = new Map<string, MemoryQueue>();
   const jobs = new Map<string, MemoryJob>();
   const keys = uniqueKeys(clock);
+  const gates = memoryGates();
   let seq = 0;
   let cancelWarning: (() => void) | undefined;
 
@@ -66,6 +68,7 @@ export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
     ended: (job) => keys.release(job.given),
     forgotten: (job) => jobs.delete(job.given.id),
     settled: (job, outcome) => options.onSettled?.(job.given.id, outcome),
+    left: (job) => gates.leave(job),
     unserved: warnUnserved,
   };
   const queueOf = (name: string): MemoryQueue => {
@@ -108,6 +111,10 @@ export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
     ready: async () => undefined,
     add: async (list) => list.map((job) => addOne(job)),
     consume: (queue, concurrency, process) => queueOf(queue).consume(concurrency, process),
+    async enter({ id }, gate) {
+      const job = jobs.get(id);
+      return job?.state === 'active' ? gates.enter(job, gate, clock.now()) : 0;
+    },
     async progress(_queue, id, value) {
       const job = jobs.get(id);
       if (job?.state === 'active') job.progress = value;

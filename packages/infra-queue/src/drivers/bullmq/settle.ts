@@ -1,7 +1,8 @@
 import type { Logger } from '@vibeonrails/infra-core';
 import type { Job } from 'bullmq';
-import type { Failure, Outcome } from '../../driver.ts';
+import type { Failure, Gate, Outcome } from '../../driver.ts';
 import { failureOf } from '../../payload.ts';
+import { leaveGate } from './gates.ts';
 import { FAILURE_FIELD } from './records.ts';
 import { SET_FIELD } from './scripts.ts';
 import type { Bullmq, Store } from './store.ts';
@@ -40,7 +41,7 @@ export async function settle(run: Settling, outcome: Outcome): Promise<unknown> 
     case 'discarded':
       return { discarded: outcome.reason };
     case 'released':
-      await release(run, outcome.delay);
+      await release(run, outcome.delay, outcome.parked);
       throw new bullmq.WaitingError();
     case 'retry':
       job.opts.attempts = Number.MAX_SAFE_INTEGER;
@@ -54,10 +55,16 @@ export async function settle(run: Settling, outcome: Outcome): Promise<unknown> 
 }
 
 /** Gives a job back. When that fails its lock runs out, and another worker finds it. */
-async function release({ store, queue, job, token, log }: Settling, delay: number): Promise<void> {
+async function release(
+  { store, queue, job, token, log }: Settling,
+  delay: number,
+  parked: Gate | undefined,
+): Promise<void> {
   try {
     if (delay > 0) {
       await job.moveToDelayed(Date.now() + delay, token);
+      // Room may have come while it was on its way to wait for it.
+      if (parked) await leaveGate(store, queue, job.id ?? '', parked);
       return;
     }
     await job.moveToWait(token);

@@ -1,0 +1,84 @@
+import { type Gate, PARK } from '../driver.ts';
+import type { MemoryJob } from './memory-job.ts';
+
+/** Who is behind which gate, and who waits before it. */
+export interface MemoryGates {
+  /** As {@link QueueDriver.enter}. */
+  enter(job: MemoryJob, gate: Gate, now: number): number;
+  /** The job has ended its run, and is where its outcome put it. A job that waits and may be handed out now. */
+  leave(job: MemoryJob): MemoryJob | undefined;
+}
+
+interface Places {
+  readonly inside: Set<MemoryJob>;
+  readonly parked: Set<MemoryJob>;
+}
+
+/** More windows than this are looked through for those that are over. */
+const MANY_WINDOWS = 10_000;
+
+/** Makes {@link MemoryGates}. */
+export function memoryGates(): MemoryGates {
+  const places = new Map<string, Places>();
+  const windows = new Map<string, { number: number; count: number; ends: number }>();
+  const gates = new WeakMap<MemoryJob, Gate>();
+  const slots = new WeakMap<MemoryJob, number>();
+
+  const placesOf = (key: string): Places => {
+    const found = places.get(key) ?? { inside: new Set(), parked: new Set() };
+    places.set(key, found);
+    return found;
+  };
+  /** The time from which a job may start. Each gets a window once, and comes back when that is open. */
+  const slotOf = (job: MemoryJob, { key, limit, per }: NonNullable<Gate['rate']>, now: number): number => {
+    const reserved = slots.get(job);
+    if (reserved !== undefined) return reserved;
+    if (windows.size > MANY_WINDOWS)
+      for (const [other, { ends }] of windows) if (ends <= now) windows.delete(other);
+    const current = Math.floor(now / per);
+    let { number, count } = windows.get(key) ?? { number: current, count: 0 };
+    if (number < current) [number, count] = [current, 0];
+    if (count >= limit) [number, count] = [number + 1, 0];
+    windows.set(key, { number, count: count + 1, ends: (number + 1) * per });
+    return number * per;
+  };
+
+  return {
+    enter(job, gate, now) {
+      gates.set(job, gate);
+      const { concurrency, rate } = gate;
+      const at = concurrency && placesOf(`${job.given.queue} ${concurrency.key}`);
+      if (at && !at.inside.has(job) && at.inside.size >= concurrency.limit) {
+        at.parked.add(job);
+        return PARK;
+      }
+      if (rate) {
+        const slot = slotOf(job, { ...rate, key: `${job.given.queue} ${rate.key}` }, now);
+        if (slot > now) {
+          slots.set(job, slot);
+          return slot - now;
+        }
+        slots.delete(job);
+      }
+      at?.parked.delete(job);
+      at?.inside.add(job);
+      return 0;
+    },
+    leave(job) {
+      const concurrency = gates.get(job)?.concurrency;
+      gates.delete(job);
+      if (!concurrency) return undefined;
+      const key = `${job.given.queue} ${concurrency.key}`;
+      const { inside, parked } = placesOf(key);
+      inside.delete(job);
+      if (inside.size >= concurrency.limit) return undefined;
+      for (const next of parked) {
+        if (next.state === 'delayed') return next;
+        // One that is active is on its way here.
+        if (next.state !== 'active') parked.delete(next);
+      }
+      if (inside.size === 0 && parked.size === 0) places.delete(key);
+      return undefined;
+    },
+  };
+}

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import type { DriverJob, Gate, Outcome, QueueDriver } from '../driver.ts';
+import { done, gate, newJob, type Test } from './bench.ts';
+
+/** A handler behind a gate. */
+const behind =
+  (driver: QueueDriver, gateOf: (job: DriverJob) => Gate, work: (job: DriverJob) => Promise<Outcome>) =>
+  async (job: DriverJob): Promise<Outcome> => {
+    const parked = gateOf(job);
+    const delay = await driver.enter(job, parked);
+    return delay === 0 ? work(job) : { type: 'released', delay, parked };
+  };
+
+/** What runs at once, and what starts how often. */
+export function gates(test: Test): void {
+  test('runs no more jobs of a key at once than it may, lets other keys ahead, and goes on when one ends', async ({
+    driver,
+    serve,
+    until,
+  }) => {
+    const ends = new Map<string, () => void>();
+    const seen: string[] = [];
+    let most = 0;
+    const gateOf = ({ payload }: DriverJob): Gate => ({ concurrency: { key: payload, limit: 2 } });
+    const busy = new Set<string>();
+    serve(
+      behind(driver, gateOf, async ({ id, payload }) => {
+        seen.push(id);
+        if (payload === '"a"') busy.add(id);
+        most = Math.max(most, busy.size);
+        const end = gate();
+        ends.set(id, end.open);
+        await end.opened;
+        busy.delete(id);
+        return done;
+      }),
+      3,
+    );
+    const ids = ['a1', 'a2', 'a3', 'a4', 'a5', 'b1'];
+    await driver.add(ids.map((id) => newJob({ id, payload: JSON.stringify(id[0]) })));
+    await until(() => seen.length === 3, 'two of the first key and one of the other run');
+    assert.ok(seen.includes('b1'));
+    ends.get(seen.find((id) => id !== 'b1') ?? '')?.();
+    await until(() => seen.length === 4, 'the next one starts');
+    ends.get('b1')?.();
+    for (let i = 0; i < ids.length; i += 1) {
+      for (const open of ends.values()) open();
+      const count = Math.min(ids.length, seen.length + 1);
+      await until(() => seen.length >= count, 'another one starts');
+    }
+    for (const open of ends.values()) open();
+    await until(async () => (await driver.stats())[0]?.completed === ids.length, 'all complete');
+    assert.equal(most, 2);
+    assert.equal(new Set(seen).size, ids.length);
+  });
+  test('gives the place of a job that waits between attempts to another', async ({
+    driver,
+    serve,
+    until,
+  }) => {
+    const seen: string[] = [];
+    const one: Gate = { concurrency: { key: 'k', limit: 1 } };
+    serve(
+      behind(
+        driver,
+        () => one,
+        async ({ id, attempt }) => {
+          seen.push(id);
+          return id === 'a' && attempt === 1 ? { type: 'retry', delay: 60_000, error: new Error('x') } : done;
+        },
+      ),
+    );
+    await driver.add([newJob({ id: 'a' }), newJob({ id: 'b' })]);
+    await until(async () => (await driver.find('b'))?.state === 'completed', 'the other completes');
+    assert.deepEqual(seen.toSorted(), ['a', 'b']);
+  });
+  test('starts no more jobs of a key in a window than it may, each at no cost of attempts', async ({
+    driver,
+    serve,
+    until,
+  }) => {
+    const attempts: number[] = [];
+    const rate = { key: 'k', limit: 2, per: 500 };
+    serve(
+      behind(
+        driver,
+        () => ({ rate }),
+        async ({ attempt }) => {
+          attempts.push(attempt);
+          return done;
+        },
+      ),
+    );
+    await driver.add(Array.from({ length: 6 }, () => newJob()));
+    await until(async () => (await driver.stats())[0]?.completed === 6, 'all complete');
+    assert.deepEqual(attempts, [1, 1, 1, 1, 1, 1]);
+    const ended = await driver.list({ state: 'completed', limit: 10 });
+    const starts = ended.map(({ startedAt = 0 }) => startedAt);
+    // Three windows: the whole of the second lies between the first start and the last.
+    assert.ok(Math.max(...starts) - Math.min(...starts) >= rate.per);
+  });
+}
