@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import assert from 'node:assert/strict';
 import { createEmail, type Email, type EmailOptions } from './client.ts';
 import type { EmailDriver, RenderedEmail, SendContext } from './driver.ts';

@@ -2,8 +2,11 @@ import { Readable } from 'node:stream';
 import { isUint8Array } from 'node:util/types';
 import { StorageBodyError } from './errors.ts';
 
-/** What can be stored. Streams are read once, as fast as they are written, and never held in memory whole. */
-export type Body = string | Uint8Array | Blob | ReadableStream | Readable | AsyncIterable<Uint8Array>;
+/**
+ * What can be stored. A stream of Node.js is an async iterable. Streams are read once, as fast as they are written, and
+ * never held in memory whole.
+ */
+export type Body = string | Uint8Array | Blob | ReadableStream | AsyncIterable<Uint8Array>;
 
 /** A body as one kind of thing: chunks on demand. */
 export interface Source {

@@ -1,5 +1,3 @@
-import type { Readable } from 'node:stream';
-
 /** What is known of a stored file. */
 export interface FileInfo {
   readonly key: string;
@@ -53,11 +51,18 @@ export interface DriverGetOptions extends DriverCallOptions {
   readonly ifMatch?: string | undefined;
 }
 
+/** A stream of bytes: a `Readable` of `node:stream`, as far as it is used. Its own types would ask users for Node's. */
+export interface ByteStream extends AsyncIterable<Uint8Array> {
+  on(event: 'error', listener: () => void): unknown;
+  once(event: 'close', listener: () => void): unknown;
+  destroy(error?: Error): unknown;
+}
+
 /** What {@link StorageDriver.get} found. */
 export interface DriverFile {
   readonly info: FileInfo;
   /** The bytes asked for. Destroying it frees what it holds. */
-  readonly body: Readable;
+  readonly body: ByteStream;
 }
 
 /** What {@link StorageDriver.list} is asked. */

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';

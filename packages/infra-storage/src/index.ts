@@ -4,6 +4,7 @@ export type { S3Options, StorageDriverName } from './config.ts';
 export { configureStorage, storage, storageHealthCheck } from './default.ts';
 export type {
   ByteRange,
+  ByteStream,
   DeleteFailure,
   DriverCallOptions,
   DriverFile,

@@ -1,6 +1,6 @@
-import type { Readable } from 'node:stream';
+/// <reference lib="esnext.disposable" preserve="true" />
 import { type Clock, formatIssue, type Schema, type SchemaOutput } from './core.ts';
-import type { FileInfo } from './driver.ts';
+import type { ByteStream, FileInfo } from './driver.ts';
 import { StorageContentError, StorageReadError } from './errors.ts';
 
 /**
@@ -28,7 +28,7 @@ const PATIENCE = 60_000;
 /** Makes a {@link StoredFile} over what a driver opened. */
 export function storedFile(
   info: FileInfo,
-  body: Readable,
+  body: ByteStream,
   clock: Clock,
   signal: AbortSignal | undefined,
 ): StoredFile {
@@ -46,7 +46,7 @@ export function storedFile(
     signal?.removeEventListener('abort', onAbort);
   });
 
-  const take = (): Readable => {
+  const take = (): ByteStream => {
     if (taken) throw new StorageReadError(info.key, 'is being read, or has been');
     taken = true;
     return body;
@@ -80,7 +80,7 @@ export function storedFile(
 }
 
 /** A web stream that reads nothing ahead, so that one that nobody reads counts as unread. */
-function toWeb(body: Readable, onRead: () => void): ReadableStream<Uint8Array> {
+function toWeb(body: ByteStream, onRead: () => void): ReadableStream<Uint8Array> {
   const iterator: AsyncIterator<Uint8Array> = body[Symbol.asyncIterator]();
   return new ReadableStream<Uint8Array>(
     {
