@@ -12,7 +12,7 @@ import {
 import { canonicalLabels, type Labels } from './metrics/labels.ts';
 import { type Metrics, recorder } from './metrics/recorder.ts';
 import type { MetricsFormat } from './metrics/render.ts';
-import { timerOn } from './time.ts';
+import { isThenable, timerOn } from './time.ts';
 
 /** How a {@link Registry} is made. */
 export interface RegistryOptions {
@@ -61,8 +61,11 @@ export type MetricSnapshot =
 
 /** A set of metrics of its own. */
 export interface Registry extends Metrics {
-  /** Runs `read` before each scrape and snapshot, to record what is only known by asking. The returned function ends it. */
-  collect(read: () => void): () => void;
+  /**
+   * Runs `read` before each scrape and snapshot, to record what is only known by asking. A scrape waits two seconds at
+   * most for what it returns, a snapshot does not wait. The returned function ends it.
+   */
+  collect(read: () => unknown): () => void;
   /** Calls `take` with each sample of a histogram as it is recorded; it must be quick. The returned function ends it. */
   onSample(take: (series: SampledSeries, value: number) => void): () => void;
   /** Counts something the application's monitoring lost, in `monitoring_dropped_total{reason}`. */
@@ -87,8 +90,7 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
   wholeNumber('maxSeries', maxSeries);
   wholeNumber('maxMetrics', maxMetrics);
   const all = families({ maxSeries, maxMetrics });
-  const collectors = new Set<() => void>();
-
+  const { collect, collectAll } = collecting(all.drop, clock);
   const takers = new Set<NonNullable<Families['onSample']>>();
   /** Nobody costs nothing, and one taker, the usual number, one call. */
   const tellTakers = (): void => {
@@ -101,18 +103,9 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
           };
   };
 
-  const collectAll = (): void => {
-    for (const read of collectors) {
-      try {
-        read();
-      } catch {
-        all.drop('collector_threw');
-      }
-    }
-  };
   async function* chunks(format: MetricsFormat): AsyncGenerator<string, void, undefined> {
     const { renderChunks } = await import('./metrics/render.ts');
-    collectAll();
+    await collectAll();
     yield* renderChunks(all.all(), format);
     if (format === 'openmetrics') all.readings += 1;
   }
@@ -128,14 +121,9 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
         tellTakers();
       };
     },
-    collect(read) {
-      collectors.add(read);
-      return () => {
-        collectors.delete(read);
-      };
-    },
+    collect,
     snapshot() {
-      collectAll();
+      void collectAll();
       const metrics = [...all.all()].filter(({ series }) => series.size > 0).map(snapshotOf);
       all.readings += 1;
       return metrics;
@@ -146,6 +134,60 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
       let text = '';
       for await (const chunk of chunks(format)) text += chunk;
       return text;
+    },
+  };
+}
+
+/** How long a scrape waits for collectors, in milliseconds: Prometheus gives up after ten seconds. */
+const COLLECT_FOR = 2000;
+
+interface Collecting {
+  readonly collect: Registry['collect'];
+  /** Runs them all; settles when they are done, or their time is up. Never rejects. */
+  collectAll(): Promise<void> | undefined;
+}
+
+function collecting(drop: Families['drop'], clock: Clock): Collecting {
+  const collectors = new Set<() => unknown>();
+  /** Those not done yet: they are not asked again meanwhile. */
+  const underWay = new Map<() => unknown, Promise<void>>();
+
+  const run = (read: () => unknown): void => {
+    if (underWay.has(read)) return;
+    try {
+      const result = read();
+      if (!isThenable(result)) return;
+      const done = Promise.resolve(result).then(
+        () => void underWay.delete(read),
+        () => {
+          underWay.delete(read);
+          drop('collector_threw');
+        },
+      );
+      underWay.set(read, done);
+    } catch {
+      drop('collector_threw');
+    }
+  };
+  const wait = async (): Promise<void> => {
+    let cancel: (() => void) | undefined;
+    const late = new Promise<'late'>((resolve) => {
+      cancel = clock.after(COLLECT_FOR, () => resolve('late'));
+    });
+    const outcome = await Promise.race([Promise.all(underWay.values()), late]);
+    cancel?.();
+    if (outcome === 'late') drop('collector_late', underWay.size);
+  };
+  return {
+    collect(read) {
+      collectors.add(read);
+      return () => {
+        collectors.delete(read);
+      };
+    },
+    collectAll() {
+      for (const read of collectors) run(read);
+      return underWay.size > 0 ? wait() : undefined;
     },
   };
 }

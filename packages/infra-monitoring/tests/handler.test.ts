@@ -1,4 +1,7 @@
-import { serve } from '@vibeonrails/infra-core/http';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { serve, toNodeHandler } from '@vibeonrails/infra-core/http';
 import { createMonitoring, type Monitoring } from '@vibeonrails/infra-monitoring';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parseScrape } from './scrape-parser.ts';
@@ -82,6 +85,24 @@ test('is scraped over HTTP', async () => {
     ]);
   } finally {
     await server.close();
+  }
+});
+
+test('is scraped from a server of Node, beside other routes', async () => {
+  const metrics = toNodeHandler(monitoring.metricsHandler());
+  const server = createServer((req, res) =>
+    req.url === '/metrics' ? metrics(req, res) : res.end('the shop'),
+  );
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  try {
+    const { port } = server.address() as AddressInfo;
+    const response = await fetch(`http://127.0.0.1:${port}/metrics`);
+    expect([response.status, response.headers.get('content-type')]).toEqual([200, TEXT]);
+    expect(await response.text()).toBe('# TYPE jobs_total counter\njobs_total 2\n');
+  } finally {
+    server.closeAllConnections();
+    server.close();
   }
 });
 

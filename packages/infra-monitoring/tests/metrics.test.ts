@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { fakeClock } from '@vibeonrails/infra-core/testing';
 import { createRegistry, type Registry } from '@vibeonrails/infra-monitoring';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 
 let registry: Registry;
 beforeEach(() => {
@@ -378,6 +378,51 @@ describe('a registry', () => {
     registry.increment('jobs');
     registry.snapshot();
     expect(registry.value('monitoring_dropped', { reason: 'collector_threw' })).toBe(1);
+  });
+  test('waits for a collector that has to ask somebody, before it renders', async () => {
+    registry.collect(async () => {
+      await Promise.resolve();
+      registry.gauge('depth', 7);
+    });
+    expect(await registry.render()).toContain('depth 7\n');
+  });
+  test('renders without a collector that does not answer within two seconds, and asks it once', async () => {
+    const clock = fakeClock();
+    const patient = createRegistry({ clock });
+    let asked = 0;
+    let answer: () => void = () => undefined;
+    patient.collect(() => {
+      asked += 1;
+      return new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+    });
+    patient.increment('jobs');
+    const late = async (): Promise<string> => {
+      const text = patient.render();
+      // It loads its code first, and then begins to wait.
+      await vi.waitFor(async () => {
+        await clock.advance('2s');
+        expect(await Promise.race([text, 'waiting'])).not.toBe('waiting');
+      }, 30_000);
+      return text;
+    };
+    expect(await late()).toContain('jobs_total 1\n');
+    expect(await late()).toContain('collector_late');
+    expect(asked).toBe(1);
+    answer();
+    await Promise.resolve();
+    patient.snapshot();
+    expect(asked).toBe(2);
+  });
+  test('outlives a collector that rejects, also in a snapshot that does not wait', async () => {
+    registry.collect(async () => {
+      throw new Error('broken');
+    });
+    registry.snapshot();
+    await registry.render();
+    await registry.render();
+    expect(registry.value('monitoring_dropped', { reason: 'collector_threw' })).toBeGreaterThanOrEqual(2);
   });
   test('refuses a limit that is none', () => {
     for (const maxSeries of [0, 1.5, Number.NaN])

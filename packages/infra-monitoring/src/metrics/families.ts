@@ -13,6 +13,7 @@ export type DropReason =
   | 'metric_limit'
   | 'threw'
   | 'collector_threw'
+  | 'collector_late'
   | 'span_evicted'
   | 'span_abandoned'
   | 'exporter_threw'
