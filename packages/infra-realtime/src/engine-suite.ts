@@ -1,71 +1,14 @@
 import assert from 'node:assert/strict';
 import { connect, createServer } from 'node:net';
 import type { SuiteRunner } from './driver-suite.ts';
-import type {
-  EngineFactory,
-  EngineSocket,
-  RealtimeEngine,
-  UpgradeDecision,
-  UpgradeRequest,
-} from './engine.ts';
-import { handshake, type RawPeer, rawPeer } from './raw-peer.ts';
+import type { EngineFactory } from './engine.ts';
+import { type Bench, freePort, listen, MAX_PAYLOAD, refusing, type Test } from './engine-bench.ts';
+import { handshake } from './raw-peer.ts';
 import { until } from './until.ts';
-
-/** An engine that listens, and what happened on it. */
-interface Bench {
-  readonly engine: RealtimeEngine;
-  readonly port: number;
-  readonly requests: UpgradeRequest[];
-  readonly sockets: EngineSocket[];
-  readonly messages: (string | Uint8Array)[];
-  readonly closes: number[];
-  abandoned: number;
-  open(headers?: readonly string[], path?: string): Promise<RawPeer>;
-}
-
-type Decide = (
-  request: UpgradeRequest,
-  accept: UpgradeDecision,
-) => UpgradeDecision | Promise<UpgradeDecision>;
-type Start = (decide?: Decide, port?: number) => Promise<Bench>;
-
-const MAX_PAYLOAD = 1000;
-
-async function listen(make: EngineFactory, decide: Decide = (_, accept) => accept, at = 0): Promise<Bench> {
-  const seen = {
-    requests: [] as UpgradeRequest[],
-    sockets: [] as EngineSocket[],
-    messages: [] as (string | Uint8Array)[],
-    closes: [] as number[],
-    abandoned: 0,
-  };
-  const accept: UpgradeDecision = {
-    protocol: 'chosen',
-    open(socket) {
-      seen.sockets.push(socket);
-      return { message: (data) => seen.messages.push(data), closed: (code) => seen.closes.push(code) };
-    },
-    abandoned() {
-      seen.abandoned += 1;
-    },
-  };
-  const engine = make({
-    path: '/ws',
-    maxPayload: MAX_PAYLOAD,
-    upgrade: async (request) => {
-      seen.requests.push(request);
-      return decide(request, accept);
-    },
-  });
-  const port = await engine.listen({ port: at, hostname: '127.0.0.1' });
-  const open: Bench['open'] = (headers = ['Sec-WebSocket-Protocol: a, chosen'], path = '/ws') =>
-    rawPeer(port, path, headers);
-  return Object.assign(seen, { engine, port, open });
-}
 
 /** Registers the tests that every {@link RealtimeEngine} passes, over real sockets on 127.0.0.1. */
 export function realtimeEngineSuite({ describe, it }: SuiteRunner, name: string, make: EngineFactory): void {
-  const test = (title: string, body: (start: Start) => Promise<void>): void =>
+  const test: Test = (title, body) =>
     it(title, async () => {
       const benches: Bench[] = [];
       try {
@@ -85,8 +28,6 @@ export function realtimeEngineSuite({ describe, it }: SuiteRunner, name: string,
     endings(test, make);
   });
 }
-
-type Test = (title: string, body: (start: Start) => Promise<void>) => void;
 
 function upgrades(test: Test): void {
   test('shows the request and opens the socket with the chosen subprotocol', async (start) => {
@@ -219,11 +160,7 @@ function frames(test: Test, make: EngineFactory): void {
     const other = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => other.once('listening', resolve));
     const { port } = other.address() as { port: number };
-    const engine = make({
-      path: '/ws',
-      maxPayload: MAX_PAYLOAD,
-      upgrade: async () => ({ refuse: 403, reason: '' }),
-    });
+    const engine = refusing(make);
     await assert.rejects(engine.listen({ port, hostname: '127.0.0.1' }), { code: 'E_LISTEN' });
     await engine.close();
     other.close();
@@ -270,13 +207,26 @@ function endings(test: Test, make: EngineFactory): void {
     await bench.engine.close();
     await bench.engine.close();
     await until(() => peers.every((peer) => peer.ended) && bench.closes.length === 2);
-    const next = make({
-      path: '/ws',
-      maxPayload: MAX_PAYLOAD,
-      upgrade: async () => ({ refuse: 403, reason: '' }),
-    });
+    const next = refusing(make);
     assert.equal(await next.listen({ port: bench.port, hostname: '127.0.0.1' }), bench.port);
     await next.close();
+  });
+  test('lets nobody in who was being decided on when it closed', async (start) => {
+    let decided = (): void => undefined;
+    const wait = new Promise<void>((resolve) => {
+      decided = resolve;
+    });
+    const bench = await start(async (_, accept) => {
+      await wait;
+      return accept;
+    });
+    const peer = bench.open();
+    await until(() => bench.requests.length === 1);
+    await bench.engine.close();
+    decided();
+    assert.doesNotMatch((await peer).head, /^HTTP\/1\.1 101/);
+    await until(() => bench.abandoned === 1);
+    assert.equal(bench.sockets.length, 0);
   });
   test('lets what waits go out before it closes', async (start) => {
     const bench = await start();
@@ -297,12 +247,4 @@ function endings(test: Test, make: EngineFactory): void {
     assert.equal(peer.frames.length, count + 1);
     assert.equal(peer.frames.at(-1), 'close 4200');
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

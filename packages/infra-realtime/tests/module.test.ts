@@ -149,6 +149,14 @@ test('the browser client is one plain module once compiled, without an import, a
   one.close();
 });
 
+test('uWebSockets.js is an optional peer by its metadata alone: it is on no registry to be looked up in', async () => {
+  const manifest = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
+  expect(manifest.peerDependenciesMeta['uWebSockets.js']).toEqual({ optional: true });
+  expect(Object.keys({ ...manifest.peerDependencies, ...manifest.dependencies })).not.toContain(
+    'uWebSockets.js',
+  );
+});
+
 describe('a part that cannot be loaded', () => {
   const broken = (): never => {
     throw new Error('file not found');
