@@ -2,7 +2,9 @@ import { describeWith } from '@vibeonrails/services/vitest';
 import { runExamples } from '@vibeonrails/vitest-config/examples';
 import { afterAll, beforeAll } from 'vitest';
 
-runExamples(new URL('..', import.meta.url));
+const folder = new URL('..', import.meta.url);
+const files = ['README.md', 'SKILL.md', 'examples/product-page.ts'];
+runExamples(folder, files);
 
 describeWith('redis', 'the same on Redis', (redis) => {
   // vi.stubEnv would be taken back after each test.
@@ -12,5 +14,5 @@ describeWith('redis', 'the same on Redis', (redis) => {
   afterAll(() => {
     delete process.env.REDIS_URL;
   });
-  runExamples(new URL('..', import.meta.url));
+  runExamples(folder, files);
 });

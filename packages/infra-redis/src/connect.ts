@@ -78,8 +78,8 @@ export function connectRedis(options: ConnectRedisOptions = {}): RedisConnection
     owned: true,
     duplicate: (name = plan.name) => connectRedis({ ...options, name }),
     async diagnose() {
-      const { findTlsMismatch } = await import('./engine.ts');
-      return findTlsMismatch(target);
+      const { findTlsProblem, tlsOf } = await import('./engine.ts');
+      return findTlsProblem(target, await tlsOf({ target, tls }));
     },
     async make() {
       const { makeClient } = await import('./engine.ts');

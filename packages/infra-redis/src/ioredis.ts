@@ -77,17 +77,34 @@ async function loadLibrary() {
   }
 }
 
+/** What is private to a Sentinel connector of ioredis 6. */
+interface ConnectorParts {
+  failoverDetector?: { cleanup(): void } | null;
+  connectToSentinel?(...args: unknown[]): RedisClient;
+}
+
 /**
- * A Sentinel connector that goes on looking for the master when it hears of a new one meanwhile. The detector of the
- * connection that was lost would end the client for good: it stops whatever the connector is at.
+ * A Sentinel connector that goes on looking for the master when it hears of a new one meanwhile: the detector of the
+ * connection that was lost stops whatever the connector is at, and that would end the client for good. And one whose
+ * connections to Sentinels have somebody who listens to their errors; they would be printed.
  */
 function steady(Connector: typeof SentinelConnector): new (options: unknown) => SentinelConnector {
   const Steady = class extends Connector {
+    constructor(...args: ConstructorParameters<typeof SentinelConnector>) {
+      super(...args);
+      const parts = this as unknown as ConnectorParts;
+      const connectToSentinel = parts.connectToSentinel?.bind(this);
+      if (!connectToSentinel) return;
+      parts.connectToSentinel = (...endpoint) => {
+        const client = connectToSentinel(...endpoint);
+        client.on('error', () => undefined);
+        return client;
+      };
+    }
     override connect(
       ...args: Parameters<SentinelConnector['connect']>
     ): ReturnType<SentinelConnector['connect']> {
-      const { failoverDetector } = this as unknown as { failoverDetector?: { cleanup(): void } | null };
-      failoverDetector?.cleanup();
+      (this as unknown as ConnectorParts).failoverDetector?.cleanup();
       return super.connect(...args);
     }
   };
@@ -141,7 +158,11 @@ function clusterOptions(settings: ClientSettings, redisOptions: SharedOptions): 
 
 const keepName = (name: string, done: (error: null, address: string) => void): void => done(null, name);
 
-async function tlsOf({ target, tls }: ClientSettings): Promise<ConnectionOptions | undefined> {
+/** How a connection is encrypted; `undefined` where it is not. */
+export async function tlsOf({
+  target,
+  tls,
+}: Pick<ClientSettings, 'target' | 'tls'>): Promise<ConnectionOptions | undefined> {
   if (!target.tls) return undefined;
   const { ca, servername } = target;
   const authority = ca === undefined ? {} : { ca: await readAuthority(ca, target) };

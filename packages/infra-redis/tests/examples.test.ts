@@ -7,5 +7,5 @@ describeWith('redis', 'the examples', (redis) => {
   beforeAll(() => {
     process.env.REDIS_URL = redis().url;
   });
-  runExamples(new URL('..', import.meta.url));
+  runExamples(new URL('..', import.meta.url), ['README.md', 'SKILL.md', 'examples/rate-limit.ts']);
 });

@@ -14,9 +14,16 @@ const connect = (options: ConnectRedisOptions): RedisConnection => {
 /** A loaded machine may take its time. */
 const eventually = { timeout: 40_000, interval: 20 };
 
-beforeEach(() => void vi.spyOn(process.stderr, 'write').mockReturnValue(true));
+/** What ioredis prints of errors that nobody listens to. */
+const printed = vi.fn();
+beforeEach(() => {
+  printed.mockClear();
+  vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  vi.spyOn(console, 'error').mockImplementation(printed);
+});
 afterEach(async () => {
   await Promise.all(open.splice(0).map((redis) => redis.close()));
+  expect(printed).not.toHaveBeenCalled();
   resetInfra();
 });
 
