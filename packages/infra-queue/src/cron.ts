@@ -1,6 +1,6 @@
 import { type Duration, toMs } from '@vibeonrails/infra-core';
 import type { Backoff } from './backoff.ts';
-import { backoffProblem, broken, commonRules, register } from './definitions.ts';
+import { backoffProblem, broken, commonRules, isDuration, register } from './definitions.ts';
 import { DefinitionError } from './errors.ts';
 import type { JobContext } from './job.ts';
 
@@ -9,6 +9,12 @@ export interface CronContext extends JobContext {
   /** The tick it runs for; it may start later. */
   readonly scheduledFor: Date;
 }
+
+/** What happens to a tick while an earlier one waits or runs. See {@link CronDefinition.overlap}. */
+export type Overlap = 'skip' | 'queue' | 'allow';
+
+/** What happens to ticks that passed while no worker ran. See {@link CronDefinition.catchUp}. */
+export type CatchUp = 'none' | 'latest' | { readonly all: true; readonly max?: number };
 
 /** A cron as it is defined. */
 export interface CronDefinition {
@@ -21,8 +27,19 @@ export interface CronDefinition {
   timezone?: string;
   /** Time for one attempt, after which `ctx.signal` aborts. @default none */
   timeout?: Duration;
-  /** What happens to a tick while an earlier one waits or runs: `skip` drops it, `allow` runs both. @default 'skip' */
-  overlap?: 'skip' | 'allow';
+  /**
+   * What happens to a tick while an earlier one waits or runs: `skip` drops it, `queue` runs it afterwards, `allow` runs
+   * both. @default 'skip'
+   */
+  overlap?: Overlap;
+  /**
+   * What happens to ticks that passed while no worker ran: `none` drops them, `latest` makes one run for the last of them,
+   * `{ all: true, max }` one for each, up to the latest `max` (100). A tick less than 30 seconds late is on time.
+   * @default 'latest'
+   */
+  catchUp?: CatchUp;
+  /** Start each run up to this much later than its tick, so that not everything starts at midnight sharp. @default 0 */
+  jitter?: Duration;
   /** How often a failed run is tried again; the next tick comes anyway. @default 0 */
   retries?: number;
   /** The wait between those. @default 'exponential' */
@@ -36,7 +53,11 @@ export interface Cron {
   readonly name: string;
   readonly schedule: string;
   readonly timezone: string;
-  readonly overlap: 'skip' | 'allow';
+  readonly overlap: Overlap;
+  /** How many ticks that passed are made up for. */
+  readonly catchUp: number;
+  /** Milliseconds. */
+  readonly jitter: number;
   readonly retries: number;
   readonly backoff: Backoff;
   /** Milliseconds. */
@@ -58,12 +79,19 @@ export interface Cron {
  */
 export function defineCron(definition: CronDefinition): Cron {
   const { name, schedule, handler, timezone = 'UTC', overlap = 'skip', timeout } = definition;
-  const { retries = 0, backoff = 'exponential' } = definition;
+  const { retries = 0, backoff = 'exponential', catchUp = 'latest', jitter = 0 } = definition;
+  const made = missedTicks(catchUp);
   const wrongBackoff = backoffProblem(backoff);
   const wrongPattern = patternProblem(schedule);
   const problems = broken([
     ...commonRules({ name, handler, retries, timeout }),
-    [overlap === 'skip' || overlap === 'allow', '`overlap` must be skip or allow'],
+    [['skip', 'queue', 'allow'].includes(overlap), '`overlap` must be skip, queue or allow'],
+    [made !== undefined, '`catchUp` must be none, latest, or { all: true, max } with a max from 1 to 1000'],
+    [
+      made === undefined || made <= 1 || overlap !== 'skip',
+      '`catchUp` with `all` must go with an `overlap` of queue or allow: skip would drop all but one',
+    ],
+    [isDuration(jitter), "`jitter` must be a duration such as '30s'"],
     [wrongBackoff === undefined, wrongBackoff ?? ''],
     [wrongPattern === undefined, wrongPattern ?? ''],
     [isTimezone(timezone), `\`timezone\` ${shown(timezone)} must be an IANA time zone such as Europe/Paris`],
@@ -74,12 +102,22 @@ export function defineCron(definition: CronDefinition): Cron {
     schedule,
     timezone,
     overlap,
+    catchUp: made ?? 1,
+    jitter: toMs(jitter),
     retries,
     backoff,
     timeout: timeout === undefined ? undefined : toMs(timeout),
     handler: handler.bind(definition),
   });
   return register('cron', cron, definition.replace);
+}
+
+/** How many ticks a {@link CatchUp} makes up for; `undefined` for what is none. */
+function missedTicks(catchUp: CatchUp): number | undefined {
+  if (catchUp === 'none') return 0;
+  if (catchUp === 'latest') return 1;
+  const { all, max = 100 } = catchUp ?? {};
+  return all === true && Number.isInteger(max) && max >= 1 && max <= 1000 ? max : undefined;
 }
 
 const shown = (value: unknown): string => JSON.stringify(value) ?? String(value);

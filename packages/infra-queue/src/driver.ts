@@ -38,6 +38,8 @@ export interface NewJob {
   /** Milliseconds until it may run; 0 for at once. */
   readonly delay: number;
   readonly unique?: UniqueKey;
+  /** For a job made by a schedule: the time it was due. */
+  readonly tick?: number;
 }
 
 /** What became of a {@link NewJob}. `duplicate` carries the id of the job that was there. */
@@ -174,8 +176,12 @@ export interface Schedule {
   /** In the form of `schedule.ts`, whose `nextTick` every driver uses. */
   readonly pattern: string;
   readonly timezone: string;
-  /** `skip`: no job is made while that of an earlier tick waits or runs. */
-  readonly overlap: 'skip' | 'allow';
+  /** `skip`: no job is made while that of an earlier tick waits or runs. The others are made. */
+  readonly overlap: 'skip' | 'allow' | 'queue';
+  /** How many of the ticks that passed while nobody served the queue are made up for, the latest ones. */
+  readonly catchUp: number;
+  /** Each job waits for a part of this, in milliseconds, that is one for the schedule and the tick. */
+  readonly jitter: number;
   readonly attempts: number;
 }
 
@@ -246,8 +252,8 @@ export interface QueueDriver {
   /** What is wrong with a store that works but may lose jobs, and what to do about it; `undefined` when nothing is. */
   warning(): Promise<string | undefined>;
   /**
-   * Stores a schedule. One that is there and equal stays as it is, with the tick it waits for; one that differs is
-   * replaced. However many processes store it, a tick makes one job. After a time without ticks one late job is made.
+   * Stores a schedule. One that fires at the same times keeps the tick it waits for, overdue or not; any other starts
+   * anew. However many processes store it, a tick makes one job. `dueTicks` in `schedule.ts` says which late ones are made.
    */
   schedule(schedule: Schedule): Promise<void>;
   /** Every stored schedule, by name. */

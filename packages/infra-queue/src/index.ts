@@ -1,6 +1,13 @@
 export type { Backoff, BackoffOptions } from './backoff.ts';
 export type { QueueDriverName } from './config.ts';
-export { type Cron, type CronContext, type CronDefinition, defineCron } from './cron.ts';
+export {
+  type CatchUp,
+  type Cron,
+  type CronContext,
+  type CronDefinition,
+  defineCron,
+  type Overlap,
+} from './cron.ts';
 export {
   cancelJob,
   configureQueue,

@@ -34,7 +34,12 @@ export function taskOf(stored: DriverJob): Task | undefined {
   const cron = crons.get(stored.name);
   if (!cron) return undefined;
   const scheduledFor = new Date(stored.tick ?? stored.addedAt);
-  return { ...cron, run: async (ctx) => cron.handler(Object.assign(ctx, { scheduledFor })) };
+  const { name, retries, timeout, backoff, overlap } = cron;
+  return {
+    ...{ retries, timeout, backoff },
+    ...(overlap === 'queue' ? { gate: () => ({ concurrency: { key: `cron:${name}`, limit: 1 } }) } : {}),
+    run: async (ctx) => cron.handler(Object.assign(ctx, { scheduledFor })),
+  };
 }
 
 const versionOf = ({ meta }: DriverJob): number => Number(meta[VERSION_META] ?? 1);

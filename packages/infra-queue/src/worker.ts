@@ -185,8 +185,11 @@ async function isBusy(driver: QueueDriver, served: ReadonlyMap<string, unknown>)
 async function scheduleCrons({ driver, clock }: WorkerHost): Promise<boolean> {
   const crons = [...registry().crons.values()];
   for (const cron of crons) firstTick(cron, clock.now());
-  for (const { name, schedule: pattern, timezone, overlap, retries } of crons)
-    await driver.schedule({ name, queue: CRON_QUEUE, pattern, timezone, overlap, attempts: retries + 1 });
+  for (const { name, schedule: pattern, timezone, overlap, catchUp, jitter, retries } of crons)
+    await driver.schedule({
+      ...{ name, queue: CRON_QUEUE, pattern, timezone, overlap, catchUp, jitter },
+      attempts: retries + 1,
+    });
   return crons.length > 0;
 }
 

@@ -5,7 +5,14 @@ import { Queue as BullQueue, Worker as BullWorker } from 'bullmq';
 import { Redis } from 'ioredis5';
 import { expect, test, vi } from 'vitest';
 import { z } from 'zod';
-import { createQueue, defineCron, defineJob, type Queue, type QueueOptions } from '../src/index.ts';
+import {
+  type CatchUp,
+  createQueue,
+  defineCron,
+  defineJob,
+  type Queue,
+  type QueueOptions,
+} from '../src/index.ts';
 import { bench, collectingLogger } from './bench.ts';
 
 const poll = { timeout: 15_000, interval: 20 };
@@ -52,30 +59,35 @@ describeWith('redis', 'a queue on BullMQ', (redis) => {
     expect(await queue.crons()).toMatchObject([{ name: 'cleanup sessions', scheduled: true, defined: true }]);
   });
 
-  test('a tick that passed while no worker ran makes one late run, also after the schedule is stored again', {
-    timeout: 30_000,
+  test('ticks that passed while no worker ran are made up for as asked, also after the schedule is stored again', {
+    timeout: 60_000,
   }, async () => {
-    const { queue } = open();
-    const ticks: number[] = [];
-    const define = (schedule: string): void =>
+    const { queue, prefix } = open();
+    const runs: [string, number][] = [];
+    const define = (name: string, catchUp: CatchUp): void =>
       void defineCron({
-        name: 'nightly',
-        schedule,
-        replace: true,
-        handler: async ({ scheduledFor }) => void ticks.push(scheduledFor.getTime()),
+        ...{ name, catchUp, schedule: '0 0 1 1 *', overlap: 'queue' },
+        handler: async ({ scheduledFor }) => void runs.push([name, scheduledFor.getUTCFullYear()]),
       });
-    // Every second second, so that the late run is one for several ticks.
-    define('*/2 * * * * *');
-    const first = await queue.startWorker();
-    await expect.poll(() => ticks.length, poll).toBe(1);
-    await first.stop();
-    await new Promise((resolve) => setTimeout(resolve, 6500));
-    const restarted = Date.now();
+    define('none', 'none');
+    define('latest', 'latest');
+    define('two', { all: true, max: 2 });
+    await (await queue.startWorker()).stop();
+    const client = new Redis(redis().url);
+    const next = `{${prefix}-cron}:cron:infra:next`;
+    const year = new Date().getUTCFullYear();
+    // As if nobody had run since.
+    for (const name of ['none', 'latest', 'two']) await client.hset(next, name, Date.UTC(year - 5, 0, 1));
     await queue.startWorker();
-    await expect.poll(() => ticks.length, poll).toBeGreaterThanOrEqual(3);
-    // Late for the first that was missed, then on time.
-    expect(ticks[1]).toBe((ticks[0] ?? 0) + 2000);
-    expect(ticks[2]).toBeGreaterThan(restarted - 100);
+    await expect.poll(() => runs.length, poll).toBe(3);
+    const coming = Date.UTC(year + 1, 0, 1);
+    await expect.poll(() => client.hvals(next), poll).toEqual([coming, coming, coming].map(String));
+    expect(runs.toSorted()).toEqual([
+      ['latest', year],
+      ['two', year - 1],
+      ['two', year],
+    ]);
+    client.disconnect();
   });
 
   test('a job runs in the context it was enqueued in, also after a retry', { timeout: 30_000 }, async () => {

@@ -140,6 +140,58 @@ test('ticks overlap when that is allowed', async () => {
   end.open();
 });
 
+test('ticks that overlap run one after the other when they are to queue', async () => {
+  const { queue, clock } = bench();
+  const seen: string[] = [];
+  let running = 0;
+  const ends: (() => void)[] = [];
+  define({
+    schedule: '* * * * *',
+    overlap: 'queue',
+    handler: async ({ scheduledFor }) => {
+      running += 1;
+      expect(running).toBe(1);
+      seen.push(scheduledFor.toISOString().slice(11, 16));
+      await new Promise<void>((resolve) => ends.push(resolve));
+      running -= 1;
+    },
+  });
+  await queue.startWorker();
+  await clock.advance('3m');
+  expect(seen).toEqual(['00:01']);
+  for (let i = 1; i <= 3; i += 1) {
+    await expect.poll(() => ends.length).toBe(i);
+    ends[i - 1]?.();
+  }
+  await expect.poll(async () => (await queue.stats()).completed).toBe(3);
+  expect(seen).toEqual(['00:01', '00:02', '00:03']);
+});
+
+test('jitter starts a run later than its tick, which it is still told', async () => {
+  const { queue, clock } = bench();
+  const seen: [number, number][] = [];
+  define({
+    schedule: '0 * * * *',
+    jitter: '30m',
+    handler: ({ scheduledFor }) => seen.push([scheduledFor.getTime() % 3_600_000, clock.now() % 3_600_000]),
+  });
+  await queue.startWorker();
+  await clock.advance('5h');
+  expect(seen.length).toBeGreaterThanOrEqual(4);
+  expect(seen.every(([tick, start]) => tick === 0 && start < 1_800_000)).toBe(true);
+  expect(seen.some(([, start]) => start > 0)).toBe(true);
+});
+
+test.each([
+  [{ catchUp: 'all' as never }, 'catchUp'],
+  [{ catchUp: { all: true, max: 0 }, overlap: 'allow' }, 'catchUp'],
+  [{ catchUp: { all: true } }, 'catchUp'],
+  [{ overlap: 'wait' as never }, 'overlap'],
+  [{ jitter: 'x' as never }, 'jitter'],
+] as const)('a cron with %o is refused', (more, word) => {
+  expect(() => define(more)).toThrow(new RegExp(`\`${word}\` .*must`));
+});
+
 test('a cron that fails is kept among the dead, and the next tick runs', async () => {
   const { queue, clock } = bench();
   let ran = 0;
@@ -232,7 +284,7 @@ test('a definition that cannot work names every problem at once', () => {
     schedule: '61 * * * *',
     handler: 5,
     timezone: 'Mars',
-    overlap: 'queue',
+    overlap: 'wait',
     retries: 0.5,
     timeout: 'x',
   };

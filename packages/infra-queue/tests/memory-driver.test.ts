@@ -20,6 +20,8 @@ test('storing an equal schedule at the very moment of its tick loses nothing', a
     pattern: '@daily',
     timezone: 'UTC',
     overlap: 'skip',
+    catchUp: 1,
+    jitter: 0,
     attempts: 1,
   } as const;
   clock.after(86_400_000, () => void driver.schedule({ ...daily }));

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { nextTick } from '../src/schedule.ts';
+import type { Schedule } from '../src/index.ts';
+import { dueTicks, nextTick, tickJob } from '../src/schedule.ts';
 
 function ticks(pattern: string, timezone: string, after: string, count: number): string[] {
   const found: string[] = [];
@@ -67,4 +68,55 @@ test('either the day of the month or the weekday is enough, as in cron', () => {
     '2026-01-09T00:00Z',
     '2026-01-13T00:00Z',
   ]);
+});
+
+const schedule = (more: Partial<Schedule> = {}): Schedule => ({
+  ...{ name: 'nightly', queue: 'cron', pattern: '0 * * * *', timezone: 'UTC', overlap: 'allow' },
+  ...{ catchUp: 1, jitter: 0, attempts: 1 },
+  ...more,
+});
+const at = (text: string): number => Date.parse(`2026-01-01T${text}Z`);
+
+test('a tick that is due makes one job, and the next is waited for', () => {
+  expect(dueTicks(schedule(), at('01:00'), at('01:00'))).toEqual({ ticks: [at('01:00')], next: at('02:00') });
+  expect(dueTicks(schedule({ catchUp: 0 }), at('01:00'), at('01:00:20'))).toEqual({
+    ticks: [at('01:00')],
+    next: at('02:00'),
+  });
+});
+
+test.each([
+  [0, []],
+  [1, ['05:00']],
+  [3, ['03:00', '04:00', '05:00']],
+  [100, ['01:00', '02:00', '03:00', '04:00', '05:00']],
+])('of five ticks that passed, %i are made up for', (catchUp, expected) => {
+  const due = dueTicks(schedule({ catchUp }), at('01:00'), at('05:30'));
+  expect(due).toEqual({ ticks: expected.map(at), next: at('06:00') });
+});
+
+test('a year of seconds is caught up with at once', () => {
+  const year = 365 * 86_400_000;
+  const every = schedule({ pattern: '* * * * * *', catchUp: 2 });
+  const now = at('00:00') + year;
+  const started = performance.now();
+  expect(dueTicks(every, at('00:00'), now)).toEqual({ ticks: [now - 1000, now], next: now + 1000 });
+  expect(performance.now() - started).toBeLessThan(5000);
+});
+
+test('a rare tick is found behind a long time without any', () => {
+  const leap = schedule({ pattern: '0 0 29 2 *' });
+  expect(dueTicks(leap, Date.parse('2028-02-29'), Date.parse('2031-06-01')).ticks).toEqual([
+    Date.parse('2028-02-29'),
+  ]);
+});
+
+test('jitter is one for each tick, within its bound, and spread over it', () => {
+  const spread = schedule({ jitter: 60_000 });
+  const delays = Array.from({ length: 200 }, (_, i) => tickJob(spread, i * 3_600_000).delay);
+  expect(tickJob(spread, 3_600_000).delay).toBe(delays[1]);
+  expect(Math.min(...delays)).toBeGreaterThanOrEqual(0);
+  expect(Math.max(...delays)).toBeLessThan(60_000);
+  const quarters = [0, 1, 2, 3].map((q) => delays.filter((delay) => Math.floor(delay / 15_000) === q).length);
+  expect(Math.min(...quarters)).toBeGreaterThan(25);
 });

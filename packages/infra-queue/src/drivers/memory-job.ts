@@ -8,7 +8,6 @@ export interface MemoryJob extends HeapItem {
   readonly seq: number;
   readonly rank: number;
   readonly addedAt: number;
-  readonly tick?: number;
   state: JobState;
   /** When it may run, or could first. */
   runAt: number;
@@ -28,7 +27,7 @@ export interface MemoryJob extends HeapItem {
 const RANKS: Record<Priority, number> = { high: 0, normal: 1, low: 2 };
 
 /** A job that has just come in. */
-export function memoryJob(given: NewJob, seq: number, now: number, tick?: number): MemoryJob {
+export function memoryJob(given: NewJob, seq: number, now: number): MemoryJob {
   return {
     given,
     seq,
@@ -39,7 +38,6 @@ export function memoryJob(given: NewJob, seq: number, now: number, tick?: number
     attemptsMade: 0,
     starts: 0,
     place: -1,
-    ...(tick === undefined ? {} : { tick }),
   };
 }
 
@@ -52,17 +50,16 @@ export const dueBefore = (a: MemoryJob, b: MemoryJob): boolean =>
   a.runAt === b.runAt ? a.seq < b.seq : a.runAt < b.runAt;
 
 /** A job as it is handed out. */
-export function driverJob({ given, attemptsMade, starts, addedAt, tick }: MemoryJob): DriverJob {
-  const { id, name, queue, payload, meta } = given;
+export function driverJob({ given, attemptsMade, starts, addedAt }: MemoryJob): DriverJob {
+  const { id, name, queue, payload, meta, tick } = given;
   const job = { id, name, queue, payload, meta, attempt: attemptsMade + 1, starts, addedAt };
   return tick === undefined ? job : { ...job, tick };
 }
 
 /** A job as it is listed. */
 export function jobRecord(job: MemoryJob): JobRecord {
-  const { id, name, queue, payload, priority } = job.given;
-  const { state, attemptsMade, addedAt, runAt, startedAt, finishedAt, progress, failure, discarded, tick } =
-    job;
+  const { id, name, queue, payload, priority, tick } = job.given;
+  const { state, attemptsMade, addedAt, runAt, startedAt, finishedAt, progress, failure, discarded } = job;
   const optional = { startedAt, finishedAt, progress, failure, discarded, tick };
   return {
     ...{ id, name, queue, state, payload, priority, attemptsMade, addedAt },

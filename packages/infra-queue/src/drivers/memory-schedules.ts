@@ -1,6 +1,6 @@
 import type { Clock } from '@vibeonrails/infra-core';
 import type { NewJob, Schedule, ScheduleRecord } from '../driver.ts';
-import { nextTick, tickJob } from '../schedule.ts';
+import { dueTicks, nextTick, tickJob } from '../schedule.ts';
 
 /** The schedules of the memory driver. */
 export interface MemorySchedules {
@@ -13,34 +13,38 @@ export interface MemorySchedules {
 }
 
 interface Entry {
-  readonly schedule: Schedule;
+  schedule: Schedule;
   next: number;
   cancel: () => void;
 }
 
 /** Makes {@link MemorySchedules}. `add` stores the job of a tick. */
-export function memorySchedules(clock: Clock, add: (job: NewJob, tick: number) => void): MemorySchedules {
+export function memorySchedules(clock: Clock, add: (job: NewJob) => void): MemorySchedules {
   const entries = new Map<string, Entry>();
 
   const fire = (entry: Entry): void => {
-    const { schedule, next: tick } = entry;
-    arm(entry, Math.max(tick, clock.now()));
-    add(tickJob(schedule, tick), tick);
+    const { ticks, next } = dueTicks(entry.schedule, entry.next, clock.now());
+    arm(entry, next);
+    for (const tick of ticks) add(tickJob(entry.schedule, tick));
   };
-  const arm = (entry: Entry, after: number): void => {
-    const next = nextTick(entry.schedule, after);
-    entry.next = next ?? Number.POSITIVE_INFINITY;
-    entry.cancel = next === undefined ? () => undefined : clock.after(next - clock.now(), () => fire(entry));
+  const arm = (entry: Entry, next: number | undefined): void => {
+    const fires = next !== undefined && next < Number.MAX_SAFE_INTEGER;
+    entry.next = fires ? next : Number.POSITIVE_INFINITY;
+    entry.cancel = fires ? clock.after(next - clock.now(), () => fire(entry)) : () => undefined;
   };
 
   return {
     set(schedule) {
       const former = entries.get(schedule.name);
-      if (former && JSON.stringify(former.schedule) === JSON.stringify(schedule)) return;
+      const { pattern, timezone } = schedule;
+      if (former?.schedule.pattern === pattern && former.schedule.timezone === timezone) {
+        former.schedule = schedule;
+        return;
+      }
       former?.cancel();
       const entry: Entry = { schedule, next: 0, cancel: () => undefined };
       entries.set(schedule.name, entry);
-      arm(entry, clock.now());
+      arm(entry, nextTick(schedule, clock.now()));
     },
     list: () =>
       [...entries.values()]

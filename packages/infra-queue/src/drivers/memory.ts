@@ -76,14 +76,14 @@ export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
     queues.set(name, queue);
     return queue;
   };
-  const addOne = (given: NewJob, tick?: number): Added => {
+  const addOne = (given: NewJob): Added => {
     if (jobs.has(given.id)) return { id: given.id, status: 'duplicate' };
     const holder = keys.holder(given);
     const former = holder === undefined ? undefined : jobs.get(holder);
     const gives = given.unique?.replace && (former?.state === 'waiting' || former?.state === 'delayed');
     if (holder !== undefined && !gives) return { id: holder, status: 'duplicate' };
     if (former) forget(former);
-    const job = memoryJob(given, seq++, clock.now(), tick);
+    const job = memoryJob(given, seq++, clock.now());
     jobs.set(given.id, job);
     keys.take(given);
     queueOf(given.queue).place(job);
@@ -94,7 +94,7 @@ export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
     queueOf(job.given.queue).take(job);
     jobs.delete(job.given.id);
   };
-  const schedules = memorySchedules(clock, (job, tick) => void addOne(job, tick));
+  const schedules = memorySchedules(clock, (job) => void addOne(job));
   /** Runs `act` for those ids that are dead jobs, and counts them. */
   const eachDead = (ids: readonly string[], act: (job: MemoryJob, queue: MemoryQueue) => void): number =>
     ids.filter((id) => {

@@ -14,7 +14,7 @@ export function outcomes(test: Test): void {
     await driver.add([newJob({ id: 'a' })]);
     serve(async ({ attempt }) => {
       attempts.push(attempt);
-      return attempt === 1 ? { type: 'retry', delay: 200, error: new Error('once') } : done;
+      return attempt === 1 ? { type: 'retry', delay: 2000, error: new Error('once') } : done;
     });
     await until(async () => (await driver.find('a'))?.state === 'delayed', 'it waits');
     const waiting = await driver.find('a');

@@ -10,6 +10,8 @@ export function scheduling(test: Test): void {
     pattern: '* * * * * *',
     timezone: 'UTC',
     overlap: 'skip',
+    catchUp: 1,
+    jitter: 0,
     attempts: 1,
   };
   test('makes one job at each tick, however often the schedule is stored', async ({
@@ -57,6 +59,17 @@ export function scheduling(test: Test): void {
     running.open();
     assert.equal(seen.filter((name) => name === 'tick').length, 1);
     assert.ok(seen.filter((name) => name === 'both').length >= 2);
+  });
+  test('keeps the tick it waits for when anything but the times of a schedule changes', async ({
+    driver,
+  }) => {
+    const daily: Schedule = { ...everySecond, pattern: '0 0 * * *' };
+    await driver.schedule(daily);
+    const [former] = await driver.schedules();
+    await driver.schedule({ ...daily, overlap: 'allow', catchUp: 3, jitter: 1000 });
+    const { next, ...stored } = (await driver.schedules())[0] ?? { next: 0 };
+    assert.equal(next, former?.next);
+    assert.deepEqual(stored, { ...daily, overlap: 'allow', catchUp: 3, jitter: 1000 });
   });
   test('follows a schedule that changes, and forgets one that is removed', async ({
     driver,

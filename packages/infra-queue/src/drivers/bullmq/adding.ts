@@ -46,14 +46,14 @@ function byQueue(jobs: readonly NewJob[]): Map<string, NewJob[]> {
 
 /**
  * Stores jobs of one queue in one transaction. BullMQ does not say when an id is there already, so each job is looked
- * for just before. `tick` marks the job of a tick; `also` adds commands at the end.
+ * for just before. `also` adds commands at the end.
  */
 export async function addToQueue(
   store: Store,
   access: Access,
   name: string,
   jobs: readonly NewJob[],
-  { tick, also }: { tick?: number; also?: (transaction: Transaction) => void } = {},
+  also?: (transaction: Transaction) => void,
 ): Promise<Added[]> {
   const queue = access.queue(name);
   const { key } = store.keys(name);
@@ -61,7 +61,7 @@ export async function addToQueue(
   const client = await backend.client;
   const transaction = client.multi();
   const plain = transaction as unknown as Transaction;
-  const prepared = jobs.map((job) => bullmqJob(access, queue, job, tick));
+  const prepared = jobs.map((job) => bullmqJob(access, queue, job));
   for (const [i, job] of jobs.entries()) {
     plain.exists(key(job.id));
     const places = [
@@ -99,8 +99,8 @@ function reply([error, value]: [Error | null, unknown]): unknown {
 }
 
 /** A job in the form in which BullMQ stores it, the payload as its plain data. */
-function bullmqJob({ bullmq }: Access, queue: Queue, job: NewJob, tick: number | undefined): object {
-  const { id, name, payload, meta, priority, attempts, delay, unique } = job;
+function bullmqJob({ bullmq }: Access, queue: Queue, job: NewJob): object {
+  const { id, name, payload, meta, priority, attempts, delay, unique, tick } = job;
   const options: JobsOptions & OurOptions = {
     jobId: id,
     attempts,

@@ -145,10 +145,18 @@ export const SET_FIELD: string = `
 if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
 return 0`;
 
-/** Stores a schedule unless an equal one is there. KEYS: schedules, their next ticks. ARGV: name, schedule, next tick. */
+/**
+ * Stores a schedule; one that fires at the same times keeps its next tick. KEYS: schedules, their next ticks. ARGV: name,
+ * schedule, next tick, pattern, time zone.
+ */
 export const SCHEDULE: string = `
-if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then return 0 end
+local former = redis.call('HGET', KEYS[1], ARGV[1])
+if former == ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+if former then
+  local timing = cjson.decode(former)
+  if timing.pattern == ARGV[4] and timing.timezone == ARGV[5] then return 1 end
+end
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
 return 1`;
 

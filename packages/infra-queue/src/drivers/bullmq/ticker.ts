@@ -1,5 +1,5 @@
-import type { NewJob, Schedule, ScheduleRecord } from '../../driver.ts';
-import { nextTick, tickJob } from '../../schedule.ts';
+import type { Schedule, ScheduleRecord } from '../../driver.ts';
+import { dueTicks, nextTick, tickJob } from '../../schedule.ts';
 import { addToQueue } from './adding.ts';
 import { ADVANCE, SCHEDULE } from './scripts.ts';
 import type { Access, Store } from './store.ts';
@@ -15,13 +15,24 @@ const NEVER = Number.MAX_SAFE_INTEGER;
 
 /** Stores a schedule, unless an equal one is there. */
 export async function storeSchedule(store: Store, schedule: Schedule): Promise<void> {
-  const { name, queue, pattern, timezone, overlap, attempts } = schedule;
-  const text = JSON.stringify({ name, queue, pattern, timezone, overlap, attempts });
+  const { name, queue, pattern, timezone, overlap, catchUp, jitter, attempts } = schedule;
+  const text = JSON.stringify({ name, queue, pattern, timezone, overlap, catchUp, jitter, attempts });
   const next = nextTick(schedule, Date.now()) ?? NEVER;
   const { key } = store.keys(queue);
   await store.run(async (access) => {
     await store.note(access, queue);
-    await access.client.call('EVAL', SCHEDULE, 2, key(SCHEDULES), key(NEXT), name, text, next);
+    await access.client.call(
+      'EVAL',
+      SCHEDULE,
+      2,
+      key(SCHEDULES),
+      key(NEXT),
+      name,
+      text,
+      next,
+      pattern,
+      timezone,
+    );
   });
 }
 
@@ -121,18 +132,17 @@ function fireDue(store: Store, queue: string): Promise<number> {
 }
 
 /**
- * Makes the job of a tick and goes on to the next one, both or neither. Who claims the tick first does it; should it
- * die before, the claim runs out.
+ * Makes the jobs of what is due and goes on to the next tick, all or nothing. Who claims the tick first does it; should
+ * it die before, the claim runs out. The tick that is stored as the next is the record of what has run.
  */
 async function fire(store: Store, access: Access, schedule: ScheduleRecord): Promise<void> {
-  const { name, queue, next: tick } = schedule;
+  const { name, queue, next: due } = schedule;
   const { key } = store.keys(queue);
-  const claim = await access.client.call('SET', key(`infra:tick:${name}:${tick}`), '1', 'PX', CLAIM, 'NX');
+  const claim = await access.client.call('SET', key(`infra:tick:${name}:${due}`), '1', 'PX', CLAIM, 'NX');
   if (claim === null) return;
-  const following = nextTick(schedule, Math.max(tick, Date.now())) ?? NEVER;
-  const job: NewJob = tickJob(schedule, tick);
-  await addToQueue(store, access, queue, [job], {
-    tick,
-    also: (transaction) => transaction.eval(ADVANCE, 1, key(NEXT), name, tick, following),
-  });
+  const { ticks, next } = dueTicks(schedule, due, Date.now());
+  const jobs = ticks.map((tick) => tickJob(schedule, tick));
+  await addToQueue(store, access, queue, jobs, (transaction) =>
+    transaction.eval(ADVANCE, 1, key(NEXT), name, due, next),
+  );
 }
