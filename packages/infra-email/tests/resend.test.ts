@@ -12,7 +12,7 @@ import { emailDriverSuite, sampleMessage } from '../src/testing.ts';
 import { folder } from './folder.ts';
 import { type Fault, ResendServer, reply } from './resend-server.ts';
 
-const limits = { timeout: 2_000, deadline: 10_000, clock: systemClock };
+const limits = { timeout: 20_000, deadline: 40_000, clock: systemClock };
 const over = (server: ResendServer, changes: object = {}): EmailDriver =>
   resendDriver({ apiKey: server.apiKey, baseUrl: server.url, ...limits, ...changes });
 
@@ -106,7 +106,7 @@ describe('a failure that may pass is tried again with the same key and the same 
     const server = await start(fault);
     const content = new Uint8Array([1, 2, 3]);
     const sample = sampleMessage({ attachments: [{ filename: 'a', content, contentType: 'a/b' }] });
-    const sending = over(server, { timeout: 700 }).send(sample, key('k'));
+    const sending = over(server, { timeout: 3_000 }).send(sample, key('k'));
     while (server.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     content.fill(9);
     expect(await sending).toEqual({ id: expect.stringMatching(/^[0-9a-f-]{36}$/) });
@@ -187,9 +187,9 @@ test('told to wait beyond the deadline, it says so at once', async () => {
 test('without an answer it ends at the deadline, and says that the outcome is unknown', async () => {
   const server = await start(...Array.from({ length: 50 }, () => silence));
   const before = Date.now();
-  const sending = over(server, { timeout: 300, deadline: 1_500 }).send(sampleMessage(), key('k'));
+  const sending = over(server, { timeout: 500, deadline: 4_000 }).send(sampleMessage(), key('k'));
   await expect(sending).rejects.toMatchObject({ code: 'E_EMAIL_UNKNOWN_OUTCOME', retryable: true });
-  expect(Date.now() - before).toBeLessThan(4_000);
+  expect(Date.now() - before).toBeLessThan(20_000);
   expect(server.requests.length).toBeGreaterThan(1);
 });
 
@@ -202,7 +202,7 @@ test('a refusal after an answer that was lost leaves the outcome unknown', async
 });
 
 test('aborted while it waits for an answer or for the next try, it ends with the reason', async () => {
-  for (const fault of [silence, refusal(429, 'rate_limit_exceeded', { 'retry-after': '5' })]) {
+  for (const fault of [silence, refusal(429, 'rate_limit_exceeded', { 'retry-after': '30' })]) {
     const server = await start(fault);
     const controller = new AbortController();
     const reason = new Error('changed my mind');
@@ -212,7 +212,7 @@ test('aborted while it waits for an answer or for the next try, it ends with the
     const before = Date.now();
     setTimeout(() => controller.abort(reason), 50);
     await expect(sending).rejects.toBe(reason);
-    expect(Date.now() - before).toBeLessThan(1_500);
+    expect(Date.now() - before).toBeLessThan(15_000);
     expect(server.requests).toHaveLength(1);
   }
 });
@@ -220,7 +220,7 @@ test('aborted while it waits for an answer or for the next try, it ends with the
 test('gone at the start, gone in between, and back: coded errors, and no restart', async () => {
   const server = await start();
   await server.stop();
-  const driver = over(server, { deadline: 800 });
+  const driver = over(server, { deadline: 3_000 });
   await expect(driver.ready()).rejects.toMatchObject({ code: 'E_EMAIL_UNAVAILABLE', retryable: true });
   const lost = { code: 'E_EMAIL_UNKNOWN_OUTCOME', retryable: true };
   await expect(driver.send(sampleMessage({ subject: 'a' }), key('a'))).rejects.toMatchObject(lost);
@@ -247,7 +247,7 @@ test('ready and check know a wrong key, and take one that may only send', async 
   await over(server).check(never);
 });
 
-test('a process that waits for its next try does not end before', { timeout: 30_000 }, async () => {
+test('a process that waits for its next try does not end before', async () => {
   const server = await start(refusal(429, 'rate_limit_exceeded', { 'retry-after': '1' }));
   const home = folder();
   const script = join(home, 'it.mts');

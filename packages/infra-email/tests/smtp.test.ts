@@ -35,8 +35,8 @@ function over(
   expect(read).toBeTypeOf('object');
   const driver = smtpDriver({
     server: read,
-    timeout: 2_000,
-    deadline: 10_000,
+    timeout: 20_000,
+    deadline: 40_000,
     clock: systemClock,
     ...limits,
   });
@@ -141,7 +141,7 @@ describe.each(['', '?pool=1'])('a connection that ends %s', (query) => {
     async (what) => {
       const server = await start();
       server.messages.push(what);
-      const driver = over(server, { query, timeout: 600 });
+      const driver = over(server, { query, timeout: 3_000 });
       const sending = driver.send(sampleMessage({ attachments: [big] }), key('k'));
       await expect(sending).rejects.toMatchObject({ code: 'E_EMAIL_UNKNOWN_OUTCOME', retryable: true });
       expect(server.connections).toBe(1);
@@ -166,7 +166,7 @@ test('aborted on the way, it ends with the reason', async () => {
 test('gone at the start, gone in between, and back: coded errors, and no restart', async () => {
   const server = await start();
   await server.stop();
-  const driver = over(server, { query: '?pool=1', deadline: 800 });
+  const driver = over(server, { query: '?pool=1', deadline: 3_000 });
   const gone = { code: 'E_EMAIL_UNAVAILABLE', retryable: true };
   await expect(driver.ready()).rejects.toMatchObject(gone);
   await expect(driver.send(sampleMessage(), key('a'))).rejects.toMatchObject(gone);

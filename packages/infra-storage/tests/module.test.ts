@@ -12,7 +12,7 @@ import { temporaryFolders } from './temporary.ts';
 const { configureStorage, createStorage, storage, storageHealthCheck } = root;
 const home = new URL('..', import.meta.url);
 const newFolder = temporaryFolders();
-const signal = AbortSignal.timeout(10_000);
+const { signal } = new AbortController();
 afterEach(resetInfra);
 
 test('the public names stay as they are', () => {

@@ -52,7 +52,7 @@ describeWith('s3', 'files in a bucket', (server) => {
 
   test('a wrong key is one error, without the secret', async () => {
     for (const wrong of [{ secretAccessKey: 'a wrong secret' }, { accessKeyId: 'nobody' }]) {
-      const driver = s3Driver({ account: { ...account, ...wrong }, timeout: 5000, clock: systemClock });
+      const driver = s3Driver({ account: { ...account, ...wrong }, timeout: 20_000, clock: systemClock });
       const made = createStorage({ driver, env: {} });
       const calls = [
         () => made.ready(),
@@ -114,7 +114,7 @@ describeWith('s3', 'files in a bucket', (server) => {
       throw failure;
     };
     await expect(storage.put('k', body())).rejects.toBe(failure);
-    expect(await orphans()).toEqual([]);
+    await eventually(async () => (await orphans()).length === 0);
     expect(await (await storage.get('k')).text()).toBe('former');
   });
 
@@ -131,7 +131,8 @@ describeWith('s3', 'files in a bucket', (server) => {
       await expect(settles(storage.put('aborted', body(), { signal: controller.signal }))).rejects.toBe(
         reason,
       );
-      expect(await orphans()).toEqual([]);
+      // A store that is slow to take its parts back may go on after the call has ended.
+      await eventually(async () => (await orphans()).length === 0);
     }
     expect(await storage.exists('aborted')).toBe(false);
   });
