@@ -1,5 +1,3 @@
-import type { Server } from 'node:http';
-
 /** An HTTP request that asks for a WebSocket, copied out of the engine: it stays readable for as long as you like. */
 export interface UpgradeRequest {
   /** Path and query, as sent. */
@@ -60,6 +58,16 @@ export interface EngineOptions {
   upgrade(request: UpgradeRequest): Promise<UpgradeDecision>;
 }
 
+/** Gets an `IncomingMessage`, a `Duplex` and a `Buffer`, whose types are those of Node.js. */
+export type UpgradeListener = (request: unknown, socket: unknown, head: unknown) => void;
+
+/** The part of a Node HTTP server that is used: one of `node:http` or `node:https`. */
+export interface UpgradeServer {
+  on(event: 'upgrade', listener: UpgradeListener): unknown;
+  off(event: 'upgrade', listener: UpgradeListener): unknown;
+  listenerCount(event: 'upgrade'): number;
+}
+
 /**
  * What every WebSocket engine does: it turns upgrades into sockets, and frames into calls. Channels, limits and the
  * protocol are above it. `realtimeEngineSuite()` in `./testing` proves an engine.
@@ -75,7 +83,7 @@ export interface RealtimeEngine {
   /** Listens on a port of its own, alone on it. Rejects with `E_LISTEN`. Resolves with the port taken. */
   listen(address: { readonly port: number; readonly hostname: string }): Promise<number>;
   /** Serves the upgrades of a Node HTTP server. Absent where the engine cannot share a port. */
-  attach?(server: Server): Promise<void>;
+  attach?(server: UpgradeServer): Promise<void>;
   /** Cuts every socket, and frees the port or lets go of the server. Idempotent. */
   close(): Promise<void>;
 }

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import assert from 'node:assert/strict';
 import { type FakeClock, fakeClock } from '@vibeonrails/infra-core/testing';
 import { createRealtime } from './hub.ts';

@@ -24,7 +24,9 @@ export type {
   SendOutcome,
   SocketEvents,
   UpgradeDecision,
+  UpgradeListener,
   UpgradeRequest,
+  UpgradeServer,
 } from './engine.ts';
 export type {
   UwsApp,

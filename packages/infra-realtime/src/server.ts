@@ -1,6 +1,6 @@
-import type { Server } from 'node:http';
 import { onShutdown } from '@vibeonrails/infra-core';
 import type { DrainOptions } from './drain.ts';
+import type { UpgradeServer } from './engine.ts';
 import { loading, RealtimeClosedError } from './errors.ts';
 import type { Gateway } from './gateway.ts';
 import { handle } from './module.ts';
@@ -36,7 +36,7 @@ export interface RealtimeServer {
   /** Listens on a port of its own. Resolves with its URL. @throws `E_LISTEN`, `E_REALTIME_ENGINE`. */
   listen(): Promise<string>;
   /** Serves the path on a Node HTTP server that the application listens with. @throws `E_REALTIME_OPTION` on an engine that cannot. */
-  attach(server: Server): Promise<void>;
+  attach(server: UpgradeServer): Promise<void>;
   /** Lets nobody in any more, tells each client when to come back and closes it. Runs by itself at shutdown. */
   drain(options?: DrainOptions): Promise<{ drained: number }>;
   /** Cuts what is left and frees the port. Idempotent. Runs by itself at shutdown. */

@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { logger } from '@vibeonrails/infra-core';
 import type { RunningServer } from '@vibeonrails/infra-core/http';
@@ -8,7 +8,9 @@ import type {
   RealtimeEngine,
   SocketEvents,
   UpgradeDecision,
+  UpgradeListener,
   UpgradeRequest,
+  UpgradeServer,
 } from '../engine.ts';
 import { RealtimeEngineError } from '../errors.ts';
 
@@ -42,7 +44,7 @@ export function wsEngine(options: EngineOptions): RealtimeEngine {
   let acceptor: Acceptor | undefined;
   let loading: Promise<void> | undefined;
   let running: RunningServer | undefined;
-  const servers = new Map<Server, (req: IncomingMessage, raw: Duplex, head: Buffer) => void>();
+  const servers = new Map<UpgradeServer, UpgradeListener>();
   let closed = false;
 
   const load = async (): Promise<void> => {
@@ -107,8 +109,8 @@ export function wsEngine(options: EngineOptions): RealtimeEngine {
     }
   };
 
-  const serveUpgradesOf = (server: Server): void => {
-    const listener = (req: IncomingMessage, raw: Duplex, head: Buffer): void => {
+  const serveUpgradesOf = (server: UpgradeServer): void => {
+    const serve = (req: IncomingMessage, raw: Duplex, head: Buffer): void => {
       if (pathOf(req.url) === options.path) void upgrade(req, raw, head);
       // With a second listener on the server the upgrade may be theirs.
       else if (server.listenerCount('upgrade') === 1) {
@@ -116,6 +118,7 @@ export function wsEngine(options: EngineOptions): RealtimeEngine {
         refuse(raw, 404, `There is no WebSocket here; it is at ${options.path}`);
       }
     };
+    const listener: UpgradeListener = (...args) => serve(...(args as [IncomingMessage, Duplex, Buffer]));
     server.on('upgrade', listener);
     servers.set(server, listener);
   };

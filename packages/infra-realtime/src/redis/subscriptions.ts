@@ -1,8 +1,8 @@
 import { type Clock, isInfraError, logger, messageOf } from '@vibeonrails/infra-core';
-import type { RedisClient } from '@vibeonrails/infra-redis';
+import { mastersOf, type RedisClient } from '@vibeonrails/infra-redis';
 import { RealtimeBrokerError } from '../errors.ts';
 import { wait, within } from '../wait.ts';
-import { type Link, nodesOf } from './link.ts';
+import type { Link } from './link.ts';
 import type { RedisNames } from './names.ts';
 
 /** What the subscriptions need, and whom they tell. */
@@ -117,7 +117,7 @@ export function subscriptions(options: SubscriptionsOptions): Subscriptions {
     while (!closing.signal.aborted) {
       try {
         round += 1;
-        const client = await link.run((redis) => pick(nodesOf(redis), round).duplicate());
+        const client = await link.run((redis) => pick(mastersOf(redis), round).duplicate());
         await hold(client);
       } catch (thrown) {
         problem = thrown;
