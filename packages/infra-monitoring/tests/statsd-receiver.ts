@@ -114,10 +114,10 @@ export async function tcpReceiver(port = 0): Promise<StatsdReceiver> {
 }
 
 /** Waits until `holds`, for datagrams that are on their way. */
-export async function until(holds: () => boolean, what = 'it'): Promise<void> {
-  const end = performance.now() + 10_000;
-  while (!holds()) {
-    if (performance.now() > end) throw new Error(`${what} did not come to hold in 10 s`);
+export async function until(holds: () => boolean | Promise<boolean>, what = 'it'): Promise<void> {
+  const end = performance.now() + 30_000;
+  while (!(await holds())) {
+    if (performance.now() > end) throw new Error(`${what} did not come to hold in 30 s`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
