@@ -24,16 +24,26 @@ export interface InfraContext {
 
 const EMPTY: InfraContext = Object.freeze({});
 
-interface ContextSlot {
-  readonly storage: AsyncLocalStorage<InfraContext>;
+/** An `AsyncLocalStorage`, by its shape: these declarations are of use without the types of Node.js. */
+export interface ContextStorage {
+  getStore(): InfraContext | undefined;
+  run<T>(context: InfraContext, fn: () => T): T;
+  run<T, A extends unknown[]>(context: InfraContext, fn: (...args: A) => T, ...args: A): T;
+  enterWith(context: InfraContext): void;
 }
 
-let storage: AsyncLocalStorage<InfraContext> | undefined;
+interface ContextSlot {
+  readonly storage: ContextStorage;
+}
+
+let storage: ContextStorage | undefined;
 
 /** The storage behind {@link currentContext}, for a subscriber that binds it to a channel. */
-export function contextStorage(): AsyncLocalStorage<InfraContext> {
+export function contextStorage(): ContextStorage {
   // Kept here because it is asked for on every log line, and the slot never changes hands.
-  storage ??= slot<ContextSlot>('context', 1, () => ({ storage: new AsyncLocalStorage() })).storage;
+  storage ??= slot<ContextSlot>('context', 1, () => ({
+    storage: new AsyncLocalStorage<InfraContext>(),
+  })).storage;
   return storage;
 }
 

@@ -13,6 +13,7 @@ export {
 } from './config.ts';
 export { ConfigError, type ConfigProblem } from './config-error.ts';
 export {
+  type ContextStorage,
   contextStorage,
   currentContext,
   type InfraContext,

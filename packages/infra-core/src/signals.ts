@@ -5,7 +5,7 @@ import { logSafely } from './logger.ts';
 /** How signals are handled. */
 export interface SignalOptions extends ShutdownOptions {
   /** @default ['SIGTERM', 'SIGINT'] */
-  signals?: readonly NodeJS.Signals[];
+  signals?: readonly `SIG${string}`[];
   /** Time for the whole shutdown; keep it under the platform's grace period (30 s on Kubernetes). @default '25s' */
   deadline?: Duration;
   /** Called with the report before the process exits. */

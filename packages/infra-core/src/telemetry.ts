@@ -59,9 +59,9 @@ export interface OperationSubscriber<N extends OperationName> {
   end?(event: OperationEvent<N>): void;
   /**
    * Gives the work a context of its own: what `enter` returns becomes the store's value while it runs. Called
-   * before `start`.
+   * before `start`. The storage is an `AsyncLocalStorage`.
    */
-  bind?: { storage: AsyncLocalStorage<never>; enter(event: OperationEvent<N>): unknown };
+  bind?: { storage: { getStore(): unknown }; enter(event: OperationEvent<N>): unknown };
 }
 
 /**
@@ -89,17 +89,18 @@ export function subscribeOperation<N extends OperationName>(
     error: () => undefined,
   };
   const { bind } = subscriber;
+  const storage = bind?.storage as AsyncLocalStorage<unknown>;
   if (bind) {
     const enter = guard<unknown>(
       (event) => bind.enter(event as OperationEvent<N>),
       () => bind.storage.getStore(),
     );
-    channel.start.bindStore(bind.storage, enter as (event: object) => never);
+    channel.start.bindStore(storage, enter);
   }
   channel.subscribe(handlers);
   return () => {
     channel.unsubscribe(handlers);
-    if (bind) channel.start.unbindStore(bind.storage);
+    if (bind) channel.start.unbindStore(storage);
   };
 }
 
