@@ -3,6 +3,7 @@
  * TypeScript's own library alone, so that it compiles with and without the DOM.
  */
 
+import type { Channel, Frame, Handle, Listener, Listeners, Off, Pending } from './client-state.ts';
 import type {
   ClientMember,
   ClientOptions,
@@ -14,17 +15,7 @@ import type {
   WebSocketLike,
 } from './client-types.ts';
 
-export type {
-  ClientMember,
-  ClientOptions,
-  ClientState,
-  MessagePosition,
-  RealtimeBrowserClient,
-  Subscription,
-  SubscriptionEvents,
-  WebSocketConstructor,
-  WebSocketLike,
-} from './client-types.ts';
+export type * from './client-types.ts';
 
 /** A request that the server refused, or did not answer. */
 export class RealtimeRequestError extends Error {
@@ -43,39 +34,6 @@ export class RealtimeRequestError extends Error {
     this.code = code;
     this.retry = retry;
   }
-}
-
-type Off = () => void;
-type Listener = (data: never, position: MessagePosition) => void;
-type Listeners = Map<string, Set<Listener>>;
-interface Handle {
-  readonly listeners: Listeners;
-}
-interface Channel {
-  readonly handles: Set<Handle>;
-  active: boolean;
-  /** Confirmed before: the next confirmation is a return. */
-  known: boolean;
-  refused: boolean;
-}
-interface Pending {
-  readonly frame: Record<string, unknown>;
-  sent: boolean;
-  readonly resolve: (ok: Record<string, unknown>) => void;
-  readonly reject: (error: RealtimeRequestError) => void;
-  readonly timer: ReturnType<typeof setTimeout>;
-}
-interface Frame {
-  readonly hello?: { readonly id: string; readonly ping: number };
-  readonly bye?: { readonly code: number; readonly reconnect: boolean; readonly after?: number };
-  readonly id?: number;
-  readonly ok?: Record<string, unknown>;
-  readonly err?: { readonly code: string; readonly msg: string; readonly retry?: boolean };
-  readonly ch?: string;
-  readonly ev?: string;
-  readonly d?: unknown;
-  readonly o?: number;
-  readonly e?: string;
 }
 
 const PROTOCOL = 'infra.realtime.v1';

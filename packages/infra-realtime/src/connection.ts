@@ -1,8 +1,9 @@
-import { type Clock, extract, formatIssue, logger, operation, runWithContext } from '@vibeonrails/infra-core';
+import { extract, formatIssue, logger, operation, runWithContext } from '@vibeonrails/infra-core';
 import { withinTime } from './admission.ts';
 import type { RealtimeClient } from './clients.ts';
 import type { Admission, AnyChannel, Identity } from './define-channel.ts';
 import type { EngineSocket, SocketEvents } from './engine.ts';
+import type { ConnectionHost } from './gateway.ts';
 import {
   CLOSE_CODES,
   type ClientRequest,
@@ -13,26 +14,10 @@ import {
   PING,
   parseFrame,
 } from './protocol.ts';
-import type { Realtime } from './realtime.ts';
 import { Refusal } from './refusal.ts';
-import type { ServerLimits } from './server-options.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 const messages = operation('realtime.message');
-
-/** What all connections of a server share. */
-export interface ConnectionHost {
-  readonly hub: Realtime;
-  readonly channels: readonly AnyChannel[];
-  readonly limits: ServerLimits;
-  readonly clock: Clock;
-  /** Milliseconds between two pings. */
-  readonly heartbeat: number;
-  /** Called once when a connection is closed from this side. */
-  closing(code: number): void;
-  /** Called once when a connection is over. */
-  ended(connection: Connection): void;
-}
 
 interface Subscribed {
   readonly definition: AnyChannel;

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { Connection, type ConnectionHost } from './connection.ts';
+import type { Clock } from '@vibeonrails/infra-core';
+import { Connection } from './connection.ts';
+import type { AnyChannel } from './define-channel.ts';
 import { createDoor } from './door.ts';
 import { drainClients } from './drain.ts';
 import type { EngineFactory } from './engine.ts';
@@ -10,7 +12,21 @@ import { RealtimeClosedError, RealtimeOptionError } from './errors.ts';
 import { CLOSE_CODES } from './protocol.ts';
 import type { Realtime } from './realtime.ts';
 import type { RealtimeServer } from './server.ts';
-import type { ServerPlan } from './server-options.ts';
+import type { ServerLimits, ServerPlan } from './server-options.ts';
+
+/** What all connections of a server share. */
+export interface ConnectionHost {
+  readonly hub: Realtime;
+  readonly channels: readonly AnyChannel[];
+  readonly limits: ServerLimits;
+  readonly clock: Clock;
+  /** Milliseconds between two pings. */
+  readonly heartbeat: number;
+  /** Called once when a connection is closed from this side. */
+  closing(code: number): void;
+  /** Called once when a connection is over. */
+  ended(connection: Connection): void;
+}
 
 /** How long drained clients may take to close their end. */
 const GOODBYE_TIME = 2000;
