@@ -1,11 +1,18 @@
 import type { Config, ConfigValues, Reader, ReportProblem } from '@vibeonrails/infra-core';
-import { defineConfig, int, oneOf, secret, text, url } from './core.ts';
+import { bool, defineConfig, int, oneOf, secret, text, url } from './core.ts';
 import { isCollectorUrl } from './drivers.ts';
 import { parsePairs, parseStatsdUrl } from './environment.ts';
 import { SAMPLERS, type SamplerName } from './tracing/sampler.ts';
 
 /** The variables of the monitoring, by the names OpenTelemetry and Datadog give them. */
 export type MonitoringShape = {
+  readonly OTEL_SDK_DISABLED: Reader<boolean>;
+  readonly OTEL_TRACES_EXPORTER: Reader<'otlp' | 'console' | 'none' | undefined>;
+  readonly OTEL_METRICS_EXPORTER: Reader<'otlp' | 'prometheus' | 'none' | undefined>;
+  readonly OTEL_METRIC_EXPORT_INTERVAL: Reader<number | undefined>;
+  readonly OTEL_BSP_SCHEDULE_DELAY: Reader<number | undefined>;
+  readonly OTEL_BSP_MAX_QUEUE_SIZE: Reader<number | undefined>;
+  readonly OTEL_BSP_MAX_EXPORT_BATCH_SIZE: Reader<number | undefined>;
   readonly OTEL_TRACES_SAMPLER: Reader<SamplerName>;
   readonly OTEL_TRACES_SAMPLER_ARG: Reader<string | undefined>;
   readonly STATSD_URL: Reader<string | undefined>;
@@ -21,6 +28,12 @@ export type MonitoringShape = {
   readonly OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: Reader<number | undefined>;
   readonly OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: Reader<'http/json' | undefined>;
   readonly OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: Reader<'gzip' | 'none' | undefined>;
+  readonly OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: Reader<string | undefined>;
+  readonly OTEL_EXPORTER_OTLP_METRICS_HEADERS: Reader<string | undefined>;
+  readonly OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: Reader<number | undefined>;
+  readonly OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: Reader<'http/json' | undefined>;
+  readonly OTEL_EXPORTER_OTLP_METRICS_COMPRESSION: Reader<'gzip' | 'none' | undefined>;
+  readonly OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: Reader<'cumulative' | undefined>;
   readonly OTEL_RESOURCE_ATTRIBUTES: Reader<string | undefined>;
 };
 
@@ -30,6 +43,31 @@ export type MonitoringValues = ConfigValues<MonitoringShape>;
 /** The variables of the monitoring. */
 export const config: Config<MonitoringShape> = defineConfig<MonitoringShape>(
   {
+    OTEL_SDK_DISABLED: bool({ default: false, description: 'true makes no spans and sends nothing by OTLP' }),
+    OTEL_TRACES_EXPORTER: oneOf(['otlp', 'console', 'none'], {
+      optional: true,
+      description: 'where traces go; else otlp where an endpoint is set',
+    }),
+    OTEL_METRICS_EXPORTER: oneOf(['otlp', 'prometheus', 'none'], {
+      optional: true,
+      description: 'where metrics go besides the scrape; else otlp where an endpoint is set',
+    }),
+    OTEL_METRIC_EXPORT_INTERVAL: int({
+      min: 1,
+      optional: true,
+      description: 'milliseconds between two pushes of metrics; else 10000',
+    }),
+    OTEL_BSP_SCHEDULE_DELAY: int({
+      min: 1,
+      optional: true,
+      description: 'milliseconds a span waits for others; else 5000',
+    }),
+    OTEL_BSP_MAX_QUEUE_SIZE: int({ min: 1, optional: true, description: 'spans held; else 2048' }),
+    OTEL_BSP_MAX_EXPORT_BATCH_SIZE: int({
+      min: 1,
+      optional: true,
+      description: 'spans in a request; else 512',
+    }),
     OTEL_TRACES_SAMPLER: oneOf(SAMPLERS, {
       default: 'parentbased_always_on',
       description: 'which traces are recorded',
@@ -48,7 +86,7 @@ export const config: Config<MonitoringShape> = defineConfig<MonitoringShape>(
     DD_ENTITY_ID: text({ optional: true, description: 'the pod, by which the agent finds its tags' }),
     OTEL_EXPORTER_OTLP_ENDPOINT: url({
       optional: true,
-      description: 'sends traces to the collector there, under /v1/traces',
+      description: 'sends traces and metrics to the collector there, under /v1/traces and /v1/metrics',
     }),
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url({ optional: true, description: 'the whole address for traces' }),
     OTEL_EXPORTER_OTLP_TRACES_HEADERS: secret({
@@ -71,6 +109,35 @@ export const config: Config<MonitoringShape> = defineConfig<MonitoringShape>(
       optional: true,
       fallback: 'OTEL_EXPORTER_OTLP_COMPRESSION',
       description: 'how requests are packed; else none',
+    }),
+    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: url({
+      optional: true,
+      description: 'the whole address for metrics',
+    }),
+    OTEL_EXPORTER_OTLP_METRICS_HEADERS: secret({
+      optional: true,
+      fallback: 'OTEL_EXPORTER_OTLP_HEADERS',
+      description: 'sent with them: name=value,name=value',
+    }),
+    OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: int({
+      min: 1,
+      optional: true,
+      fallback: 'OTEL_EXPORTER_OTLP_TIMEOUT',
+      description: 'milliseconds a request may take; else 10000',
+    }),
+    OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: oneOf(['http/json'], {
+      optional: true,
+      fallback: 'OTEL_EXPORTER_OTLP_PROTOCOL',
+      description: 'the protocol',
+    }),
+    OTEL_EXPORTER_OTLP_METRICS_COMPRESSION: oneOf(['gzip', 'none'], {
+      optional: true,
+      fallback: 'OTEL_EXPORTER_OTLP_COMPRESSION',
+      description: 'how requests are packed; else none',
+    }),
+    OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: oneOf(['cumulative'], {
+      optional: true,
+      description: 'what values count from: the start',
     }),
     OTEL_RESOURCE_ATTRIBUTES: text({
       optional: true,
@@ -100,26 +167,38 @@ function checkStatsd(values: MonitoringValues, report: ReportProblem): void {
     report('DD_AGENT_HOST', 'the host that DD_DOGSTATSD_PORT belongs to', 'missing');
 }
 
+const SIGNALS = ['TRACES', 'METRICS'] as const;
+
 function checkOtlp(values: MonitoringValues, report: ReportProblem): void {
-  const endpoints = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] as const;
+  const endpoints = [
+    'OTEL_EXPORTER_OTLP_ENDPOINT',
+    'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+    'OTEL_EXPORTER_OTLP_METRICS_ENDPOINT',
+  ] as const;
   for (const name of endpoints) {
     const value = values[name];
     if (value !== undefined && !isCollectorUrl(value))
       report(name, 'an address that starts with http:// or https://, without a user');
   }
-  const isHalfSet =
-    values.OTEL_EXPORTER_OTLP_TRACES_HEADERS !== undefined ||
-    values.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL !== undefined ||
-    values.OTEL_EXPORTER_OTLP_TRACES_TIMEOUT !== undefined ||
-    values.OTEL_EXPORTER_OTLP_TRACES_COMPRESSION !== undefined;
-  if (isHalfSet && endpoints.every((name) => values[name] === undefined))
+  const isChosen =
+    values.OTEL_TRACES_EXPORTER === 'otlp' ||
+    values.OTEL_METRICS_EXPORTER === 'otlp' ||
+    endpoints.some((name) => values[name] !== undefined);
+  const details = ['HEADERS', 'PROTOCOL', 'TIMEOUT', 'COMPRESSION'] as const;
+  const isHalfSet = SIGNALS.some((signal) =>
+    details.some((detail) => values[`OTEL_EXPORTER_OTLP_${signal}_${detail}`] !== undefined),
+  );
+  if (isHalfSet && !isChosen)
     report(endpoints[0], 'the collector that the other OTEL_EXPORTER_OTLP_ variables are for', 'missing');
-  const headers = values.OTEL_EXPORTER_OTLP_TRACES_HEADERS;
-  if (headers !== undefined && !areHeaders(headers))
-    report(
-      'OTEL_EXPORTER_OTLP_TRACES_HEADERS',
-      'name=value,name=value that HTTP allows, percent-encoded (OTEL_EXPORTER_OTLP_HEADERS stands in for it)',
-    );
+  for (const signal of SIGNALS) {
+    const name = `OTEL_EXPORTER_OTLP_${signal}_HEADERS` as const;
+    const headers = values[name];
+    if (headers !== undefined && !areHeaders(headers))
+      report(
+        name,
+        'name=value,name=value that HTTP allows, percent-encoded (OTEL_EXPORTER_OTLP_HEADERS stands in for it)',
+      );
+  }
   const resource = values.OTEL_RESOURCE_ATTRIBUTES;
   if (resource !== undefined && parsePairs(resource) === undefined)
     report('OTEL_RESOURCE_ATTRIBUTES', 'name=value,name=value, percent-encoded');

@@ -169,6 +169,7 @@ export const monitoring: Monitoring = {
   addExporter: (exporter) => it().addExporter(exporter),
   recentSpans: () => it().recentSpans(),
   traceTree: (traceId) => it().traceTree(traceId),
+  formatTrace: (traceId, options) => it().formatTrace(traceId, options),
   flush: () => it().flush(),
   ready: async () => handle.instance().ready(),
   close: () => it().close(),

@@ -39,12 +39,19 @@ export interface StatsdSettings extends Required<StatsdOptions> {
   readonly timeout: number;
 }
 
+/** What a collector takes. */
+export type OtlpSignal = 'traces' | 'metrics';
+
 /** How {@link otlp} sends. */
 export interface OtlpOptions {
-  /** The collector's address, to which `/v1/traces` is added. @default 'http://localhost:4318' */
+  /** The collector's address, to which `/v1/traces` and `/v1/metrics` are added. @default 'http://localhost:4318' */
   readonly endpoint?: string;
   /** The whole address that traces go to, in place of `endpoint`. */
   readonly tracesEndpoint?: string;
+  /** The whole address that metrics go to, in place of `endpoint`. */
+  readonly metricsEndpoint?: string;
+  /** What is sent. @default both; where only one has an address, that one */
+  readonly signals?: readonly OtlpSignal[];
   /** Sent with every request: a key, a tenant. */
   readonly headers?: Readonly<Record<string, string>>;
   /** @default 'none' */
@@ -67,11 +74,9 @@ export interface OtlpOptions {
 
 /** {@link OtlpOptions}, checked and complete. Durations are in milliseconds. */
 export interface OtlpSettings
-  extends Required<
-    Omit<OtlpOptions, 'endpoint' | 'tracesEndpoint' | 'timeout' | 'retryFor' | 'flushTimeout'>
-  > {
-  /** The whole address that traces go to. */
-  readonly url: string;
+  extends Required<Pick<OtlpOptions, 'headers' | 'compression' | 'resource' | 'maxQueue' | 'maxBatch'>> {
+  /** The whole address that each signal goes to. */
+  readonly urls: Readonly<Partial<Record<OtlpSignal, string>>>;
   readonly timeout: number;
   readonly retryFor: number;
   readonly flushTimeout: number;
@@ -98,8 +103,44 @@ export function statsd(options: StatsdOptions = {}): MonitoringExporter {
   });
 }
 
+/** How {@link consoleExporter} prints. */
+export interface ConsoleOptions {
+  /** How long nothing must have come of a trace that is over before it is printed. @default '300ms' */
+  readonly quiet?: Duration;
+  /** @default where standard error is a terminal and NO_COLOR is not set */
+  readonly color?: boolean;
+  /** Where it goes. @default standard error, so that logs on standard output stay what they are */
+  readonly write?: (text: string) => void;
+}
+
+/** {@link ConsoleOptions}, complete. Durations are in milliseconds. */
+export interface ConsoleSettings extends Required<ConsoleOptions> {
+  readonly quiet: number;
+}
+
 /**
- * Sends finished spans to an OpenTelemetry collector, or to whatever takes OTLP over HTTP as JSON.
+ * Prints each trace as a tree, for development: `OTEL_TRACES_EXPORTER=console` chooses it.
+ *
+ * @throws `E_DURATION` for a `quiet` that is none.
+ */
+export function consoleExporter(options: ConsoleOptions = {}): MonitoringExporter {
+  const { stderr, env } = process;
+  const settings: ConsoleSettings = {
+    quiet: toMs(options.quiet ?? '300ms'),
+    color: options.color ?? (stderr.isTTY === true && !env.NO_COLOR),
+    write: options.write ?? ((text) => void stderr.write(text)),
+  };
+  return deferred({
+    name: 'console',
+    takes: ['spans'],
+    room: 1000,
+    unsent: 'exporter_threw',
+    load: async () => (await import('./drivers/console.ts')).printingExporter(settings),
+  });
+}
+
+/**
+ * Sends finished spans and metrics to an OpenTelemetry collector, or to whatever takes OTLP over HTTP as JSON.
  *
  * ```ts
  * createMonitoring({ exporters: [otlp({ endpoint: 'http://collector:4318' })] });
@@ -111,7 +152,10 @@ export function otlp(options: OtlpOptions = {}): MonitoringExporter {
   const settings = otlpSettings(options);
   return deferred({
     name: 'otlp',
-    takes: ['spans'],
+    takes: [
+      ...(settings.urls.traces ? (['spans'] as const) : []),
+      ...(settings.urls.metrics ? (['metrics'] as const) : []),
+    ],
     room: settings.maxQueue,
     unsent: 'otlp_unsent',
     load: async () => (await import('./drivers/otlp.ts')).otlpExporter(settings),
@@ -155,7 +199,7 @@ function otlpSettings(options: OtlpOptions): OtlpSettings {
   wholeNumber('maxQueue', maxQueue);
   wholeNumber('maxBatch', maxBatch);
   return {
-    url: tracesUrl(options),
+    urls: urlsOf(options),
     headers: checkedHeaders(headers),
     compression,
     resource,
@@ -168,19 +212,30 @@ function otlpSettings(options: OtlpOptions): OtlpSettings {
   };
 }
 
-function tracesUrl({ endpoint = 'http://localhost:4318', tracesEndpoint }: OtlpOptions): string {
-  const option = tracesEndpoint === undefined ? 'endpoint' : 'tracesEndpoint';
-  const given = tracesEndpoint ?? endpoint;
+const SIGNALS = { traces: 'tracesEndpoint', metrics: 'metricsEndpoint' } as const;
+
+function urlsOf(options: OtlpOptions): OtlpSettings['urls'] {
+  const all = Object.keys(SIGNALS) as OtlpSignal[];
+  const named = all.filter((signal) => options[SIGNALS[signal]] !== undefined);
+  const { endpoint, signals = endpoint === undefined && named.length > 0 ? named : all } = options;
+  if (signals.length === 0 || signals.some((signal) => !all.includes(signal)))
+    throw new MonitoringOptionError('signals', signals, `one or more of ${all.join(' and ')}`);
+  return Object.fromEntries(signals.map((signal) => [signal, signalUrl(signal, options)]));
+}
+
+function signalUrl(signal: OtlpSignal, options: OtlpOptions): string {
+  const own = options[SIGNALS[signal]];
+  const given = own ?? options.endpoint ?? 'http://localhost:4318';
   if (!isCollectorUrl(given))
     // Never the value: an address may hold a key.
     throw new MonitoringOptionError(
-      option,
+      own === undefined ? 'endpoint' : SIGNALS[signal],
       typeof given,
       'an address that starts with http:// or https://, without a user',
     );
-  if (tracesEndpoint !== undefined) return tracesEndpoint;
-  const url = new URL(endpoint);
-  url.pathname = `${url.pathname.replace(/\/+$/, '')}/v1/traces`;
+  if (own !== undefined) return own;
+  const url = new URL(given);
+  url.pathname = `${url.pathname.replace(/\/+$/, '')}/v1/${signal}`;
   return url.href;
 }
 

@@ -2,13 +2,17 @@ import type { Env } from '@vibeonrails/infra-core';
 import type { MonitoringValues } from './config.ts';
 import { serviceName } from './core.ts';
 import type { MonitoringExporter } from './driver.ts';
-import { DIALECTS, type OtlpOptions, otlp, type StatsdOptions, statsd } from './drivers.ts';
+import { consoleExporter, DIALECTS, type OtlpOptions, otlp, type StatsdOptions, statsd } from './drivers.ts';
 
-/** The exporters that variables choose: StatsD, and a collector for traces. */
+/** The exporters that variables choose: StatsD, a collector for traces and metrics, a tree on the terminal. */
 export function exportersFrom(values: MonitoringValues, env: Env | undefined): MonitoringExporter[] {
   const toStatsd = statsdFrom(values);
-  const toCollector = otlpFrom(values, env);
-  return [...(toStatsd ? [statsd(toStatsd)] : []), ...(toCollector ? [otlp(toCollector)] : [])];
+  const toTerminal = values.OTEL_TRACES_EXPORTER === 'console' && !values.OTEL_SDK_DISABLED;
+  return [
+    ...(toStatsd ? [statsd(toStatsd)] : []),
+    ...(toTerminal ? [consoleExporter()] : []),
+    ...otlpFrom(values, env),
+  ];
 }
 
 function statsdFrom(values: MonitoringValues): StatsdOptions | undefined {
@@ -53,22 +57,49 @@ export function parseStatsdUrl(text: string): StatsdOptions | string {
   };
 }
 
-function otlpFrom(values: MonitoringValues, env: Env | undefined): OtlpOptions | undefined {
-  const endpoint = values.OTEL_EXPORTER_OTLP_ENDPOINT;
-  const tracesEndpoint = values.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT;
-  if (endpoint === undefined && tracesEndpoint === undefined) return undefined;
-  const timeout = values.OTEL_EXPORTER_OTLP_TRACES_TIMEOUT;
+/** One exporter a signal, since each may have headers, a time limit and an address of its own. */
+function otlpFrom(values: MonitoringValues, env: Env | undefined): MonitoringExporter[] {
+  if (values.OTEL_SDK_DISABLED) return [];
+  const signals = SIGNALS.filter((signal) => isChosen(values, signal));
+  if (signals.length === 0) return [];
   const resource = Object.fromEntries(parsePairs(values.OTEL_RESOURCE_ATTRIBUTES ?? '') ?? []);
   const service = nameOf(env, resource);
-  return {
-    ...(endpoint === undefined ? {} : { endpoint }),
-    ...(tracesEndpoint === undefined ? {} : { tracesEndpoint }),
-    ...(timeout === undefined ? {} : { timeout }),
-    compression: values.OTEL_EXPORTER_OTLP_TRACES_COMPRESSION ?? 'none',
-    headers: Object.fromEntries(parsePairs(values.OTEL_EXPORTER_OTLP_TRACES_HEADERS ?? '') ?? []),
+  const shared = defined({
+    endpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT,
+    interval: values.OTEL_BSP_SCHEDULE_DELAY,
+    maxQueue: values.OTEL_BSP_MAX_QUEUE_SIZE,
+    maxBatch: values.OTEL_BSP_MAX_EXPORT_BATCH_SIZE,
     resource: { ...resource, ...(service === undefined ? {} : { 'service.name': service }) },
+  });
+  return signals.map((signal) => otlp({ ...shared, ...signalFrom(values, signal), signals: [signal] }));
+}
+
+const SIGNALS = ['traces', 'metrics'] as const;
+type Signal = (typeof SIGNALS)[number];
+
+const upper = <S extends Signal>(signal: S): Uppercase<S> => signal.toUpperCase() as Uppercase<S>;
+
+function isChosen(values: MonitoringValues, signal: Signal): boolean {
+  const chosen = values[`OTEL_${upper(signal)}_EXPORTER`];
+  if (chosen !== undefined) return chosen === 'otlp';
+  const own = values[`OTEL_EXPORTER_OTLP_${upper(signal)}_ENDPOINT`];
+  return (own ?? values.OTEL_EXPORTER_OTLP_ENDPOINT) !== undefined;
+}
+
+function signalFrom(values: MonitoringValues, signal: Signal): OtlpOptions {
+  const prefix = `OTEL_EXPORTER_OTLP_${upper(signal)}` as const;
+  const own = values[`${prefix}_ENDPOINT`];
+  return {
+    ...(own === undefined ? {} : { [`${signal}Endpoint`]: own }),
+    ...defined({ timeout: values[`${prefix}_TIMEOUT`] }),
+    compression: values[`${prefix}_COMPRESSION`] ?? 'none',
+    headers: Object.fromEntries(parsePairs(values[`${prefix}_HEADERS`] ?? '') ?? []),
   };
 }
+
+/** What of `options` has a value. */
+const defined = <O extends object>(options: O): { [K in keyof O]?: Exclude<O[K], undefined> } =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
 
 /** A variable of its own comes before the attribute, and that before a guess from package.json. */
 function nameOf(env: Env = process.env, resource: Record<string, string>): string | undefined {

@@ -23,7 +23,16 @@ export {
 } from './default.ts';
 export type { ExporterHost, MonitoringExporter } from './driver.ts';
 export type { SpanNode } from './drivers/memory.ts';
-export { type OtlpOptions, otlp, type StatsdDialect, type StatsdOptions, statsd } from './drivers.ts';
+export {
+  type ConsoleOptions,
+  consoleExporter,
+  type OtlpOptions,
+  type OtlpSignal,
+  otlp,
+  type StatsdDialect,
+  type StatsdOptions,
+  statsd,
+} from './drivers.ts';
 export {
   ExporterError,
   MetricDescriptionError,
@@ -52,6 +61,7 @@ export {
   type MonitoringOptions,
 } from './monitoring.ts';
 export type { ProcessMetricsOptions } from './process-metrics.ts';
+export type { FormatTraceOptions } from './tracing/format.ts';
 export type { SamplerName, SamplerOption } from './tracing/sampler.ts';
 export type {
   Attributes,

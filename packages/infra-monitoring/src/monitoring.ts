@@ -12,6 +12,7 @@ import type { Metrics } from './metrics/recorder.ts';
 import { createRegistry, type Registry } from './metrics.ts';
 import { type ProcessMetricsOptions, processMetricsOf } from './process-metrics.ts';
 import { timerOn } from './time.ts';
+import type { FormatTraceOptions } from './tracing/format.ts';
 import { type Sampler, type SamplerOption, samplerOf } from './tracing/sampler.ts';
 import type { FinishedSpan } from './tracing/span.ts';
 import { createTracer, type Tracer } from './tracing.ts';
@@ -22,7 +23,7 @@ export interface MonitoringOptions {
   sampler?: SamplerOption;
   /** Records traces that the sampler leaves out as well, and keeps those in which a span fails. @default false */
   keepErrors?: boolean;
-  /** False makes no spans and no ids: metrics alone, and nothing follows the work through its promises. @default true */
+  /** False makes no spans and no ids: metrics alone, and nothing follows the work through its promises. @default true, unless OTEL_SDK_DISABLED is */
   tracing?: boolean;
   /** Finished spans kept in this process, for `recentSpans()`. @default 1000 */
   keepSpans?: number;
@@ -34,9 +35,9 @@ export interface MonitoringOptions {
   maxSeries?: number;
   /** Metrics it may hold. @default 2000 */
   maxMetrics?: number;
-  /** Where spans and metrics go besides this process. @default STATSD_URL or DD_AGENT_HOST, and OTEL_EXPORTER_OTLP_ENDPOINT, where they are set */
+  /** Where spans and metrics go besides this process. @default STATSD_URL or DD_AGENT_HOST, OTEL_EXPORTER_OTLP_ENDPOINT, and OTEL_TRACES_EXPORTER=console, where they are set */
   exporters?: readonly MonitoringExporter[];
-  /** How often exporters get the metrics. @default '10s' */
+  /** How often exporters get the metrics. @default OTEL_METRIC_EXPORT_INTERVAL, else '10s' */
   pushInterval?: Duration;
   /** @default the machine's clock, in fractions of a millisecond */
   clock?: Clock;
@@ -73,6 +74,8 @@ export interface Monitoring extends ModuleInstance, Metrics, Tracer, HttpTracing
   recentSpans(): FinishedSpan[];
   /** What `recentSpans()` holds of one trace, as trees. */
   traceTree(traceId: string): SpanNode[];
+  /** The same as text for people, a line a span. @default no colours */
+  formatTrace(traceId: string, options?: FormatTraceOptions): Promise<string>;
   /** Hands the metrics to the exporters and lets them send what they hold. */
   flush(): Promise<void>;
 }
@@ -92,11 +95,12 @@ export function createMonitoring(options: MonitoringOptions = {}): Monitoring {
   const sinks = exporters({ clock, drop: registry.drop, onSample: registry.onSample });
   const tracer = createTracer({
     ...options,
+    tracing: chosen.tracing,
     sampler: chosen.sampler,
     onEnd: sinks.exportSpan,
     onLost: registry.drop,
   });
-  const push = pusher(clock, toMs(options.pushInterval ?? '10s'), () =>
+  const push = pusher(clock, toMs(options.pushInterval ?? chosen.pushInterval ?? '10s'), () =>
     sinks.exportMetrics(registry.snapshot),
   );
   const stops = new Set<() => void>();
@@ -151,6 +155,10 @@ export function createMonitoring(options: MonitoringOptions = {}): Monitoring {
     addExporter,
     recentSpans: memory.spans,
     traceTree: (traceId) => treeOf(memory.spans(), traceId),
+    async formatTrace(traceId, how) {
+      const { formatTrace } = await import('./tracing/format.ts');
+      return formatTrace(treeOf(memory.spans(), traceId), how);
+    },
     async ready() {
       if (chosen.problem) throw chosen.problem;
       await sinks.ready();
@@ -207,24 +215,36 @@ const tracingOf = ({
 /** What the options say, and the environment where they say nothing; and what is wrong with its variables. */
 interface Chosen {
   readonly sampler: Sampler;
+  readonly tracing: boolean;
   readonly exporters: readonly MonitoringExporter[];
+  readonly pushInterval?: Duration | undefined;
   readonly problem?: unknown;
 }
 
-function choose({ sampler, exporters, env }: MonitoringOptions): Chosen {
+function choose({ sampler, exporters, tracing, env }: MonitoringOptions): Chosen {
   const given = sampler === undefined ? undefined : samplerOf(sampler);
-  if (given && exporters) return { sampler: given, exporters };
+  if (given && exporters) return { sampler: given, exporters, tracing: tracing ?? true };
   try {
     const values = config.read(env);
     const { OTEL_TRACES_SAMPLER: name, OTEL_TRACES_SAMPLER_ARG: ratio } = values;
     const named = name.endsWith('traceidratio') ? samplerOf(name, Number(ratio ?? 1)) : samplerOf(name);
-    return { sampler: given ?? named, exporters: exporters ?? exportersFrom(values, env) };
+    return {
+      sampler: given ?? named,
+      tracing: tracing ?? !values.OTEL_SDK_DISABLED,
+      exporters: exporters ?? exportersFrom(values, env),
+      pushInterval: values.OTEL_METRIC_EXPORT_INTERVAL,
+    };
   } catch (problem) {
     log.warn(
       { err: problem },
       'the monitoring variables are not valid; metrics and every trace are recorded in process',
     );
-    return { sampler: given ?? samplerOf('parentbased_always_on'), exporters: exporters ?? [], problem };
+    return {
+      sampler: given ?? samplerOf('parentbased_always_on'),
+      tracing: tracing ?? true,
+      exporters: exporters ?? [],
+      problem,
+    };
   }
 }
 

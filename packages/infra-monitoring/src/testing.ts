@@ -6,3 +6,4 @@ export {
   fakeMonitoring as fakeMetrics,
   type SpanCollection,
 } from './fake.ts';
+export { type FormatTraceOptions, formatTrace } from './tracing/format.ts';

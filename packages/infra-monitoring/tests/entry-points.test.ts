@@ -15,6 +15,7 @@ test('the root exports these names', async () => {
       "addSpanEvent",
       "collectProcessMetrics",
       "configureMonitoring",
+      "consoleExporter",
       "createMonitoring",
       "createRegistry",
       "decrement",
@@ -49,6 +50,7 @@ test('./testing exports these names', async () => {
       "collectSpans",
       "fakeMetrics",
       "fakeMonitoring",
+      "formatTrace",
       "monitoringExporterSuite",
     ]
   `);

@@ -31,6 +31,22 @@ async function run(code: string, statsdPort: number, endpoint: string): Promise<
   return (await once(child, 'exit'))[0];
 }
 
+/** What a script writes to standard error. */
+async function printed(code: string, env: Record<string, string>): Promise<string> {
+  const flags = ['--import', 'tsx', '--conditions', '@vibeonrails/infra-source', '--input-type=module'];
+  const child = spawn(process.execPath, [...flags, '--eval', code], {
+    cwd: fileURLToPath(new URL('..', import.meta.url)),
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, NODE_OPTIONS: '', ...env },
+  });
+  let text = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+  });
+  await once(child, 'close');
+  return text;
+}
+
 describe('STATSD_URL', () => {
   test('chooses StatsD, its dialect and its prefix', async () => {
     const receiver = keep(await udpReceiver());
@@ -104,6 +120,73 @@ describe('OTEL_EXPORTER_OTLP_ENDPOINT', () => {
   });
 });
 
+describe('the variables of OpenTelemetry', () => {
+  const sent = async (monitoring: Monitoring, collector: Awaited<ReturnType<typeof otlpReceiver>>) => {
+    await monitoring.ready();
+    monitoring.withSpan('a', () => monitoring.increment('jobs'));
+    await monitoring.flush();
+    expect(collector.problems).toEqual([]);
+    return collector.requests.map(({ path }) => path).sort();
+  };
+  test('send traces and metrics to one endpoint, each with its own headers', async () => {
+    const collector = keep(await otlpReceiver());
+    const monitoring = from({
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_EXPORTER_OTLP_HEADERS: 'a=both',
+      OTEL_EXPORTER_OTLP_METRICS_HEADERS: 'a=metrics',
+      OTEL_EXPORTER_OTLP_METRICS_COMPRESSION: 'gzip',
+    });
+    expect(await sent(monitoring, collector)).toEqual(['/v1/metrics', '/v1/traces']);
+    const of = (path: string) => collector.requests.find((request) => request.path === path)?.headers;
+    expect(of('/v1/traces')).toMatchObject({ a: 'both' });
+    expect(of('/v1/metrics')).toMatchObject({ a: 'metrics', 'content-encoding': 'gzip' });
+  });
+  test.each([
+    [{ OTEL_METRICS_EXPORTER: 'none' }, ['/v1/traces']],
+    [{ OTEL_METRICS_EXPORTER: 'prometheus' }, ['/v1/traces']],
+    [{ OTEL_TRACES_EXPORTER: 'none' }, ['/v1/metrics']],
+    [{ OTEL_SDK_DISABLED: 'true' }, []],
+  ])('%j leaves something out', async (env, paths) => {
+    const collector = keep(await otlpReceiver());
+    const monitoring = from({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, ...env });
+    expect(await sent(monitoring, collector)).toEqual(paths);
+    expect(monitoring.registry.value('jobs')).toBe(1);
+  });
+  test('that name the endpoint of metrics alone send metrics alone', async () => {
+    const collector = keep(await otlpReceiver());
+    const monitoring = from({ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${collector.url}/mine` });
+    expect(await sent(monitoring, collector)).toEqual(['/mine']);
+  });
+  test('set how many spans leave at once', async () => {
+    const collector = keep(await otlpReceiver());
+    const monitoring = from({
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: collector.url,
+      OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '3',
+      OTEL_BSP_MAX_QUEUE_SIZE: '5',
+    });
+    await monitoring.ready();
+    for (let i = 0; i < 9; i += 1) monitoring.withSpan('a', () => 0);
+    await monitoring.flush();
+    expect(collector.requests.map(({ spans }) => spans.length)).toEqual([3, 2]);
+    expect(monitoring.registry.value('monitoring_dropped', { reason: 'otlp_queue_full' })).toBe(4);
+  });
+  test('turn tracing off', () => {
+    const monitoring = from({ OTEL_SDK_DISABLED: 'true' });
+    expect(monitoring.startSpan('a').sampled).toBe(false);
+  });
+  test('print traces as trees where they say so, and nothing without them', async () => {
+    const code = `
+      import { monitoring, withSpan } from '@vibeonrails/infra-monitoring';
+      withSpan('outer', () => withSpan('inner', () => 0));
+      await monitoring.flush();
+    `;
+    expect(await printed(code, { OTEL_TRACES_EXPORTER: 'console' })).toMatch(
+      /^trace [0-9a-f]{32}\nouter {2}.* ms\n└─ inner {2}.* ms\n\n$/,
+    );
+    expect(await printed(code, {})).toBe('');
+  });
+});
+
 test.each([
   ['STATSD_URL', { STATSD_URL: 'localhost:8125' }],
   ['STATSD_URL', { STATSD_URL: 'http://localhost:8125' }],
@@ -142,6 +225,13 @@ test.each([
     'OTEL_EXPORTER_OTLP_TRACES_HEADERS',
     { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c', OTEL_EXPORTER_OTLP_HEADERS: 'a b=secret' },
   ],
+  ['OTEL_TRACES_EXPORTER', { OTEL_TRACES_EXPORTER: 'zipkin' }],
+  ['OTEL_METRICS_EXPORTER', { OTEL_METRICS_EXPORTER: 'console' }],
+  [
+    'OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE',
+    { OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'delta' },
+  ],
+  ['OTEL_EXPORTER_OTLP_METRICS_ENDPOINT', { OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'collector' }],
   ['OTEL_RESOURCE_ATTRIBUTES', { OTEL_RESOURCE_ATTRIBUTES: 'shop' }],
   ['OTEL_RESOURCE_ATTRIBUTES', { OTEL_RESOURCE_ATTRIBUTES: 'a=%zz' }],
 ])('%s is named by one coded error at ready(), and recording goes on: %j', async (variable, env) => {

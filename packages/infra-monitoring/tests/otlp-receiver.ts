@@ -13,12 +13,23 @@ export interface ReceivedSpan {
   startTimeUnixNano: string;
   endTimeUnixNano: string;
   attributes: Record<string, unknown>;
+  events: { name: string; timeUnixNano: string; attributes: Record<string, unknown> }[];
   links: { traceId: string; spanId: string }[];
   status: { code: number; message?: string };
 }
 
+export interface ReceivedMetric {
+  name: string;
+  unit: string;
+  /** `sum`, `gauge` or `histogram`. */
+  type: string;
+  points: Record<string, unknown>[];
+}
+
 export interface OtlpReceiver {
   readonly url: string;
+  /** Of each request with metrics, what it held. */
+  readonly metrics: ReceivedMetric[][];
   readonly requests: { path: string; headers: IncomingHttpHeaders; at: number; spans: ReceivedSpan[] }[];
   readonly resources: Record<string, unknown>[];
   readonly problems: string[];
@@ -37,6 +48,7 @@ const accept = (response: ServerResponse): void => {
 export async function otlpReceiver(port = 0): Promise<OtlpReceiver> {
   const requests: OtlpReceiver['requests'] = [];
   const problems: string[] = [];
+  const metrics: OtlpReceiver['metrics'] = [];
   const resources: Record<string, unknown>[] = [];
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
@@ -47,7 +59,10 @@ export async function otlpReceiver(port = 0): Promise<OtlpReceiver> {
       must(request.method === 'POST', 'method');
       must(request.headers['content-type'] === 'application/json', 'content-type');
       const body = request.headers['content-encoding'] === 'gzip' ? gunzipSync(raw) : raw;
-      spans = spansIn(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body)), resources);
+      const json: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+      if (typeof json === 'object' && json !== null && 'resourceMetrics' in json)
+        metrics.push(metricsIn(json, resources));
+      else spans = spansIn(json, resources);
     } catch (error) {
       problems.push(String(error));
     }
@@ -59,6 +74,7 @@ export async function otlpReceiver(port = 0): Promise<OtlpReceiver> {
   const result: OtlpReceiver = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
+    metrics,
     resources,
     problems,
     answer: accept,
@@ -124,6 +140,73 @@ function spansIn(body: unknown, resources: Json[]): ReceivedSpan[] {
   });
 }
 
+function metricsIn(body: unknown, resources: Json[]): ReceivedMetric[] {
+  const { resourceMetrics } = fields(body, { resourceMetrics: list }) as { resourceMetrics: unknown[] };
+  return resourceMetrics.flatMap((one) => {
+    const { resource, scopeMetrics } = fields(one, { resource: object, scopeMetrics: list });
+    resources.push(attributes((fields(resource, { attributes: list }) as Json).attributes));
+    return (scopeMetrics as unknown[]).flatMap((scoped) => {
+      const { scope, metrics } = fields(scoped, { scope: object, metrics: list });
+      fields(scope, { name: text, version: text });
+      must((metrics as unknown[]).length > 0, 'an empty request');
+      return (metrics as unknown[]).map(metricOf);
+    });
+  });
+}
+
+const times = {
+  startTimeUnixNano: (value: unknown) => uint64(value),
+  timeUnixNano: (value: unknown) => uint64(value),
+};
+const double: Check = (value) => typeof value === 'number' || /^(NaN|-?Infinity)$/.test(String(value));
+
+function metricOf(value: unknown): ReceivedMetric {
+  const metric = fields(
+    value,
+    { name: text, description: text, unit: text },
+    { sum: object, gauge: object, histogram: object },
+  );
+  const kinds = ['sum', 'gauge', 'histogram'].filter((kind) => kind in metric);
+  must(kinds.length === 1, 'a metric of one kind');
+  const [type = ''] = kinds;
+  const temporality = { aggregationTemporality: between(1, 2) };
+  const { dataPoints } = fields(metric[type], {
+    dataPoints: list,
+    ...(type === 'gauge' ? {} : temporality),
+    ...(type === 'sum' ? { isMonotonic: (given: unknown) => typeof given === 'boolean' } : {}),
+  });
+  const points = (dataPoints as unknown[]).map((point) =>
+    (type === 'histogram' ? histogramPoint : numberPoint)(point),
+  );
+  return { name: metric.name as string, unit: metric.unit as string, type, points };
+}
+
+function numberPoint(value: unknown): Json {
+  const point = fields(value, { ...times, attributes: list, asDouble: double });
+  return { ...point, attributes: attributes(point.attributes) };
+}
+
+function histogramPoint(value: unknown): Json {
+  const point = fields(value, {
+    ...times,
+    attributes: list,
+    count: uint64,
+    sum: double,
+    bucketCounts: list,
+    explicitBounds: list,
+    exemplars: list,
+  });
+  const counts = (point.bucketCounts as unknown[]).map((count) => {
+    must(uint64(count), 'bucketCounts');
+    return Number(count);
+  });
+  must(counts.length === (point.explicitBounds as unknown[]).length + 1, 'a bucket more than bounds');
+  must(counts.reduce((sum, count) => sum + count, 0) === Number(point.count), 'buckets that add up');
+  for (const exemplar of point.exemplars as unknown[])
+    fields(exemplar, { timeUnixNano: uint64, asDouble: double, traceId: id(32), spanId: id(16) });
+  return { ...point, attributes: attributes(point.attributes) };
+}
+
 function spanOf(value: unknown): ReceivedSpan {
   const span = fields(
     value,
@@ -154,8 +237,15 @@ function spanOf(value: unknown): ReceivedSpan {
     );
     attributes(own);
   }
+  const events = (span.events as unknown[]).map((event) => {
+    const known = fields(event, { timeUnixNano: uint64, name: text, attributes: list });
+    return {
+      ...(known as unknown as ReceivedSpan['events'][number]),
+      attributes: attributes(known.attributes),
+    };
+  });
   fields(span.status, { code: between(0, 2) }, { message: text });
-  return { ...(span as unknown as ReceivedSpan), attributes: attributes(span.attributes) };
+  return { ...(span as unknown as ReceivedSpan), events, attributes: attributes(span.attributes) };
 }
 
 function attributes(value: unknown): Json {

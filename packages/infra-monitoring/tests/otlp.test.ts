@@ -21,7 +21,7 @@ const sending = (options: OtlpOptions = {}, clock?: FakeClock): Monitoring => {
     env: {},
     sampler: 'always_on',
     ...(clock && { clock }),
-    exporters: [otlp({ endpoint: collector.url, ...options })],
+    exporters: [otlp({ endpoint: collector.url, signals: ['traces'], ...options })],
   });
   open.push(monitoring);
   return monitoring;
@@ -42,6 +42,9 @@ for (const compression of ['none', 'gzip'] as const)
   monitoringExporterSuite({ describe, it }, `otlp, ${compression}`, () => ({
     exporter: otlp({ endpoint: collector.url, compression }),
     receivedSpans: async () => collector.spans().map(({ name }) => name),
+    receivedMetrics: async () =>
+      // Counters are named without the end that a scrape gives them.
+      collector.metrics.flat().map(({ name, type }) => (type === 'sum' ? `${name}_total` : name)),
   }));
 
 describe('a request', () => {
@@ -68,8 +71,14 @@ describe('a request', () => {
         nan: Number.NaN,
       },
     });
-    await clock.advance(250);
-    monitoring.endSpan(span.spanId, { error: Object.assign(new Error('it broke'), { code: 'E_SAMPLE' }) });
+    await clock.advance(100);
+    monitoring.addSpanEvent(span.spanId, 'cache miss', { key: 'k' });
+    await clock.advance(150);
+    const failure = Object.assign(new Error('it broke'), {
+      code: 'E_SAMPLE',
+      stack: 'Error: it broke\n  at x',
+    });
+    monitoring.endSpan(span.spanId, { error: failure });
     await monitoring.flush();
 
     expect(collector.requests).toHaveLength(1);
@@ -102,7 +111,18 @@ describe('a request', () => {
           nan: Number.NaN,
           'error.type': 'E_SAMPLE',
         },
-        events: [],
+        events: [
+          { name: 'cache miss', timeUnixNano: `${startTime + 100}000000`, attributes: { key: 'k' } },
+          {
+            name: 'exception',
+            timeUnixNano: `${startTime + 250}000000`,
+            attributes: {
+              'exception.type': 'E_SAMPLE',
+              'exception.message': 'it broke',
+              'exception.stacktrace': 'Error: it broke\n  at x',
+            },
+          },
+        ],
         links: [{ traceId: other.traceId, spanId: other.spanId, attributes: [], flags: 0 }],
         status: { code: 2, message: 'it broke' },
       },
@@ -279,6 +299,9 @@ test.each([
   ['endpoint', 'localhost:4318'],
   ['endpoint', 'http://user:secret@localhost'],
   ['tracesEndpoint', 'ftp://localhost'],
+  ['metricsEndpoint', 'localhost'],
+  ['signals', []],
+  ['signals', ['logs']],
   ['headers', { 'a b': 'secret' }],
   ['headers', { a: 'a\nsecret' }],
   ['maxQueue', 0],

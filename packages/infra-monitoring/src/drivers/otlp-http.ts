@@ -17,7 +17,7 @@ export interface OtlpRequestOptions {
 /** What came of a batch. */
 export interface OtlpOutcome {
   readonly delivered: boolean;
-  /** Spans that the collector took no part of, of a batch it took. */
+  /** Spans or data points that the collector left out, of a batch it took. */
   readonly rejected: number;
   /** Why not, without anything secret. */
   readonly problem?: string;
@@ -109,9 +109,9 @@ function networkProblem(error: unknown): string {
 function partialSuccess(text: string): { rejected: number; problem?: string } {
   try {
     const { partialSuccess: partial } = JSON.parse(text) as {
-      partialSuccess?: { rejectedSpans?: unknown; errorMessage?: unknown };
+      partialSuccess?: { rejectedSpans?: unknown; rejectedDataPoints?: unknown; errorMessage?: unknown };
     };
-    const rejected = Number(partial?.rejectedSpans ?? 0);
+    const rejected = Number(partial?.rejectedSpans ?? partial?.rejectedDataPoints ?? 0);
     const message = typeof partial?.errorMessage === 'string' ? partial.errorMessage.slice(0, 500) : '';
     return {
       rejected: Number.isFinite(rejected) ? Math.max(rejected, 0) : 0,

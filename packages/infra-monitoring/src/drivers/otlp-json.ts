@@ -1,5 +1,5 @@
 import type { TraceContext } from '@vibeonrails/infra-core';
-import type { AttributeValue, FinishedSpan, SpanKind, SpanStatus } from '../tracing/span.ts';
+import type { AttributeValue, FinishedSpan, SpanKind, SpanLink, SpanStatus } from '../tracing/span.ts';
 import { VERSION } from '../version.ts';
 
 /** One attribute, as OTLP's JSON has it. */
@@ -19,9 +19,19 @@ const KINDS: Readonly<Record<SpanKind, number>> = {
 const STATUSES: Readonly<Record<SpanStatus, number>> = { unset: 0, ok: 1, error: 2 };
 const SAMPLED = 1;
 
-/** What comes before and after the spans of a request. */
-export function envelope(resource: Readonly<Record<string, string>>): { start: string; end: string } {
+/** What comes before and after the spans or metrics of a request. */
+export interface Envelope {
+  readonly start: string;
+  readonly end: string;
+}
+
+/** Makes an {@link Envelope}. */
+export function envelope(
+  resource: Readonly<Record<string, string>>,
+  signal: 'spans' | 'metrics' = 'spans',
+): Envelope {
   const scope = { name: '@vibeonrails/infra-monitoring', version: VERSION };
+  const title = signal === 'spans' ? 'Spans' : 'Metrics';
   const own = {
     'telemetry.sdk.name': scope.name,
     'telemetry.sdk.language': 'nodejs',
@@ -29,7 +39,7 @@ export function envelope(resource: Readonly<Record<string, string>>): { start: s
   };
   const attributes = attributesOf({ ...own, ...resource });
   return {
-    start: `{"resourceSpans":[{"resource":${JSON.stringify({ attributes })},"scopeSpans":[{"scope":${JSON.stringify(scope)},"spans":[`,
+    start: `{"resource${title}":[{"resource":${JSON.stringify({ attributes })},"scope${title}":[{"scope":${JSON.stringify(scope)},"${signal}":[`,
     end: ']}]}]}',
   };
 }
@@ -48,35 +58,51 @@ export function spanJson(span: FinishedSpan): string | undefined {
     spanId: span.spanId,
     ...(isId(span.parentSpanId, 16) ? { parentSpanId: span.parentSpanId } : {}),
     ...(span.state === undefined ? {} : { traceState: wellFormed(span.state) }),
-    flags: SAMPLED,
+    flags: span.sampled ? SAMPLED : 0,
     name: wellFormed(span.name),
     kind: KINDS[span.kind] ?? KINDS.internal,
     startTimeUnixNano: String(start),
     endTimeUnixNano: String(start + BigInt(Math.max(0, Math.round(span.duration * 1e6)))),
     attributes: attributesOf({ ...span.attributes, ...added }),
-    events: [],
+    events: eventsOf(span),
     links: span.links.filter(isLinkable).map(linkJson),
     status,
   });
 }
 
-/** A number of milliseconds this large has microseconds left, not more. */
-const nanos = (ms: number): bigint => BigInt(Math.round(ms * 1000)) * 1000n;
+/** What went wrong is an event too: backends show the stack of those. */
+function eventsOf({ events, error, startTime, duration }: FinishedSpan): object[] {
+  const all = events.map(({ name, time, attributes }) => ({
+    timeUnixNano: String(nanos(time)),
+    name: wellFormed(name),
+    attributes: attributesOf(attributes),
+  }));
+  if (!error?.stack) return all;
+  const { type, message, stack } = error;
+  const attributes = { 'exception.type': type, 'exception.message': message, 'exception.stacktrace': stack };
+  const time = String(nanos(startTime + Math.max(0, duration)));
+  return [...all, { timeUnixNano: time, name: 'exception', attributes: attributesOf(attributes) }];
+}
 
-const isId = (id: string | undefined, digits: number): boolean =>
+/** Nanoseconds. A number of milliseconds this large has microseconds left, not more. */
+export const nanos = (ms: number): bigint => BigInt(Math.round(ms * 1000)) * 1000n;
+
+/** True for a W3C id of so many digits. */
+export const isId = (id: string | undefined, digits: number): boolean =>
   id !== undefined && id.length === digits && /^(?!0+$)[0-9a-f]+$/.test(id);
 
 const isLinkable = ({ traceId, spanId }: TraceContext): boolean => isId(traceId, 32) && isId(spanId, 16);
 
-const linkJson = ({ traceId, spanId, state, sampled }: TraceContext): object => ({
+const linkJson = ({ traceId, spanId, state, sampled, attributes = {} }: SpanLink): object => ({
   traceId,
   spanId,
   ...(state === undefined ? {} : { traceState: wellFormed(state) }),
-  attributes: [],
+  attributes: attributesOf(attributes),
   flags: sampled ? SAMPLED : 0,
 });
 
-function attributesOf(attributes: Readonly<Record<string, AttributeValue>>): KeyValue[] {
+/** Attributes, as OTLP has them. */
+export function attributesOf(attributes: Readonly<Record<string, AttributeValue>>): KeyValue[] {
   return Object.entries(attributes).map(([key, value]) => ({
     key: wellFormed(key),
     value: valueJson(value),
@@ -99,5 +125,5 @@ function valueJson(value: AttributeValue): object {
 }
 
 /** Half a surrogate pair makes a collector refuse everything that came with it. */
-const wellFormed = (text: string): string =>
+export const wellFormed = (text: string): string =>
   /\p{Surrogate}/u.test(text) ? text.replace(/\p{Surrogate}/gu, '\uFFFD') : text;

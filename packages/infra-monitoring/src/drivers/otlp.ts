@@ -3,21 +3,42 @@ import type { ExporterHost, MonitoringExporter } from '../driver.ts';
 import type { OtlpSettings, otlp } from '../drivers.ts';
 import type { FinishedSpan } from '../tracing/span.ts';
 import { type OtlpOutcome, postBatch } from './otlp-http.ts';
-import { envelope, spanJson } from './otlp-json.ts';
+import { type Envelope, envelope, spanJson } from './otlp-json.ts';
+import { OtlpMetrics } from './otlp-metrics.ts';
 
 /** Bytes, about: a fifth of what collectors take by default. */
 const MAX_BODY = 4 * 1024 * 1024;
 const log = logger.child({ module: 'monitoring' });
 
 /** Makes the exporter that {@link otlp} stands for. */
-export function otlpExporter(settings: OtlpSettings): MonitoringExporter {
-  return new OtlpExporter(settings);
+export function otlpExporter({ resource: given, ...settings }: OtlpSettings): MonitoringExporter {
+  const resource = { 'service.name': serviceName() ?? 'unknown_service:node', ...given };
+  const { traces: tracesUrl, metrics: metricsUrl } = settings.urls;
+  const traces = tracesUrl && new OtlpTraces({ ...settings, resource, url: tracesUrl });
+  const metrics = metricsUrl && new OtlpMetrics({ ...settings, resource, url: metricsUrl });
+  const both = [...(traces ? [traces] : []), ...(metrics ? [metrics] : [])];
+  return {
+    name: 'otlp',
+    attach(host) {
+      for (const one of both) one.attach(host);
+    },
+    // A collector that is away is no reason not to start.
+    ready: async () => undefined,
+    ...(traces && { exportSpan: (span) => traces.exportSpan(span) }),
+    ...(metrics && { exportMetrics: (all) => metrics.exportMetrics(all) }),
+    flush: async () => void (await Promise.all(both.map((one) => one.flush()))),
+    close: async () => void (await Promise.all(both.map((one) => one.close()))),
+  };
 }
 
-class OtlpExporter implements MonitoringExporter {
+interface TracesSettings extends OtlpSettings {
+  readonly url: string;
+}
+
+class OtlpTraces {
   readonly name = 'otlp';
-  readonly #settings: OtlpSettings;
-  readonly #envelope: { start: string; end: string };
+  readonly #settings: TracesSettings;
+  readonly #envelope: Envelope;
   readonly #gone = new AbortController();
   #queue: FinishedSpan[] = [];
   /** How many of the queue are to be sent without waiting for more. */
@@ -28,21 +49,15 @@ class OtlpExporter implements MonitoringExporter {
   #sending: Promise<void> | undefined;
   #isFailing = false;
 
-  constructor(settings: OtlpSettings) {
+  constructor(settings: TracesSettings) {
     this.#settings = settings;
-    this.#envelope = envelope({
-      'service.name': serviceName() ?? 'unknown_service:node',
-      ...settings.resource,
-    });
+    this.#envelope = envelope(settings.resource);
   }
 
   attach({ clock, drop }: ExporterHost): void {
     this.#clock = clock;
     this.#drop = drop;
   }
-
-  /** A collector that is away is no reason not to start. */
-  async ready(): Promise<void> {}
 
   exportSpan(span: FinishedSpan): void {
     if (this.#gone.signal.aborted) return;

@@ -21,6 +21,7 @@ export type DropReason =
   | 'statsd_oversize'
   | 'otlp_queue_full'
   | 'otlp_unsent'
+  | 'otlp_metrics_unsent'
   | 'otlp_rejected';
 
 /** How {@link families} is made. */
