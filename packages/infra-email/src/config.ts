@@ -28,6 +28,7 @@ type Shape = {
   readonly EMAIL_OUTBOX: Reader<string>;
   readonly RESEND_API_KEY: Reader<string | undefined>;
   readonly RESEND_BASE_URL: Reader<string | undefined>;
+  readonly RESEND_WEBHOOK_SECRET: Reader<string | undefined>;
   readonly SMTP_URL: Reader<string | undefined>;
 };
 
@@ -53,6 +54,10 @@ export const config: Config<Shape> = defineConfig(
       optional: true,
       protocols: ['https', 'http'],
       description: 'where Resend is reached, for a proxy or a test, in place of https://api.resend.com',
+    }),
+    RESEND_WEBHOOK_SECRET: secret({
+      optional: true,
+      description: 'proves that a webhook comes from Resend: whsec_…',
     }),
     SMTP_URL: url({
       optional: true,

@@ -8,7 +8,9 @@ import type {
   TemplateName,
 } from './client.ts';
 import type { HealthCheck } from './core.ts';
+import { library } from './load.ts';
 import { handle } from './module.ts';
+import type { EmailEvent, ResendWebhookOptions } from './webhooks.ts';
 
 const it = (): Email => handle.instance();
 
@@ -64,4 +66,24 @@ export function configureEmail(options: EmailOptions & { replace?: boolean }): E
 /** Checks the default sender's driver. For `registerHealthCheck('email', emailHealthCheck())`. */
 export function emailHealthCheck(): HealthCheck {
   return handle.healthCheck;
+}
+
+/**
+ * The event in a webhook of Resend: what became of an e-mail. The request must be unread, since the signature is over
+ * its bytes. Resend delivers an event again until it is answered with 200, so act once for each `id`.
+ *
+ * ```ts
+ * const event = await verifyResendWebhook(request);
+ * if (event.type === 'bounced' && event.permanent) await neverAgain(event.to);
+ * ```
+ *
+ * @throws {@link WebhookError} `E_EMAIL_WEBHOOK` when its signature is missing, wrong or of another time; `E_EMAIL_OPTION`
+ *   without a secret.
+ */
+export async function verifyResendWebhook(
+  request: Request,
+  options: ResendWebhookOptions = {},
+): Promise<EmailEvent> {
+  const { verify } = await library('@vibeonrails/infra-email', () => import('./webhooks.ts'));
+  return verify(request, options);
 }

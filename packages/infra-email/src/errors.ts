@@ -185,6 +185,17 @@ export class LibraryError extends InfraError {
   }
 }
 
+/** A request that does not prove that it comes from Resend. Answer it with 400; who really sends comes again. */
+export class WebhookError extends InfraError {
+  constructor(problem: string, cause?: unknown) {
+    super(`The webhook ${problem}.`, {
+      code: 'E_EMAIL_WEBHOOK',
+      help: "Compare RESEND_WEBHOOK_SECRET with the endpoint's at Resend, and this machine's clock; pass the request unread, its body as it came.",
+      cause,
+    });
+  }
+}
+
 /** The sender was used after close(). */
 export class EmailClosedError extends InfraError {
   constructor() {

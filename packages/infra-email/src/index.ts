@@ -13,7 +13,14 @@ export {
   type TemplateName,
 } from './client.ts';
 export type { EmailDriverName } from './config.ts';
-export { configureEmail, email, emailHealthCheck, renderEmail, sendEmail } from './default.ts';
+export {
+  configureEmail,
+  email,
+  emailHealthCheck,
+  renderEmail,
+  sendEmail,
+  verifyResendWebhook,
+} from './default.ts';
 export { type DeliveryCode, DeliveryError, type DeliveryErrorOptions } from './delivery-errors.ts';
 export type {
   Address,
@@ -45,6 +52,8 @@ export {
   TemplateSyntaxError,
   TemplateValueError,
   UnsafeUrlError,
+  WebhookError,
 } from './errors.ts';
 export type { Attachment, EnvelopeOptions } from './message.ts';
 export type { Finding } from './template/findings.ts';
+export type { EmailEvent, ResendWebhookOptions } from './webhooks.ts';

@@ -39,12 +39,14 @@ test('the public names stay as they are', () => {
       "TemplateSyntaxError",
       "TemplateValueError",
       "UnsafeUrlError",
+      "WebhookError",
       "configureEmail",
       "createEmail",
       "email",
       "emailHealthCheck",
       "renderEmail",
       "sendEmail",
+      "verifyResendWebhook",
     ]
   `);
   expect(Object.keys(testing).sort()).toMatchInlineSnapshot(`
@@ -101,6 +103,7 @@ test('it is in use once imported, and its variables are described', () => {
     { variable: 'EMAIL_TEMPLATES', default: 'emails' },
     { variable: 'RESEND_API_KEY', required: false, secret: true },
     { variable: 'RESEND_BASE_URL', required: false },
+    { variable: 'RESEND_WEBHOOK_SECRET', required: false, secret: true },
     { variable: 'SMTP_URL', required: false, secret: true },
   ]);
 });
