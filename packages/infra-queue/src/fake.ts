@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import assert from 'node:assert/strict';
 import { type Duration, type Logger, type Schema, type SchemaInput, toMs } from '@vibeonrails/infra-core';
 import { type FakeClock, fakeClock } from '@vibeonrails/infra-core/testing';

@@ -70,3 +70,17 @@ export interface RedisConnection {
   /** Lets the replies under way come in for a second, then closes. A client passed in by the application stays open. Idempotent. */
   close(): Promise<void>;
 }
+
+/** How an encrypted connection is made: options of `node:tls`. */
+export interface RedisTlsOptions {
+  /** The certificate authority to trust, in PEM form. @default the system's */
+  readonly ca?: string | Uint8Array | (string | Uint8Array)[];
+  /** A certificate of the client's, where the server asks for one. */
+  readonly cert?: string | Uint8Array;
+  readonly key?: string | Uint8Array;
+  readonly passphrase?: string;
+  /** The name that the server's certificate must be for. @default the host */
+  readonly servername?: string;
+  /** False accepts every certificate, and so every server that claims to be this one. @default true */
+  readonly rejectUnauthorized?: boolean;
+}

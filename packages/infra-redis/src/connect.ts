@@ -6,10 +6,9 @@ import {
   systemClock,
   toMs,
 } from '@vibeonrails/infra-core';
-import type { RedisClient, RedisConnection } from './client.ts';
+import type { RedisClient, RedisConnection, RedisTlsOptions } from './client.ts';
 import { connection } from './connection.ts';
 import { RedisClientError, RedisUrlError } from './errors.ts';
-import type { RedisTlsOptions } from './ioredis.ts';
 import { describeTarget, parseRedisUrl, type RedisTarget, redisVariables } from './url.ts';
 
 /** Modules that can have a Redis of their own. */

@@ -1,4 +1,11 @@
-export type { RedisArgument, RedisBytes, RedisClient, RedisConnection, RedisPipeline } from './client.ts';
+export type {
+  RedisArgument,
+  RedisBytes,
+  RedisClient,
+  RedisConnection,
+  RedisPipeline,
+  RedisTlsOptions,
+} from './client.ts';
 export { type ConnectRedisOptions, connectRedis, type RedisUser } from './connect.ts';
 export {
   RedisAuthError,
@@ -13,6 +20,5 @@ export {
   RedisUnavailableError,
   RedisUrlError,
 } from './errors.ts';
-export type { RedisTlsOptions } from './ioredis.ts';
 export { redisHealthCheck } from './module.ts';
 export { mastersOf } from './nodes.ts';

@@ -1,23 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import type { ConnectionOptions } from 'node:tls';
 import type { SentinelConnector } from 'ioredis';
-import type { RedisClient } from './client.ts';
+import type { RedisClient, RedisTlsOptions } from './client.ts';
 import { RedisClientError, RedisTlsError } from './errors.ts';
 import { describeTarget, type RedisTarget } from './url.ts';
-
-/** How an encrypted connection is made: options of `node:tls`. */
-export interface RedisTlsOptions {
-  /** The certificate authority to trust, in PEM form. @default the system's */
-  readonly ca?: string | Uint8Array | (string | Uint8Array)[];
-  /** A certificate of the client's, where the server asks for one. */
-  readonly cert?: string | Uint8Array;
-  readonly key?: string | Uint8Array;
-  readonly passphrase?: string;
-  /** The name that the server's certificate must be for. @default the host */
-  readonly servername?: string;
-  /** False accepts every certificate, and so every server that claims to be this one. @default true */
-  readonly rejectUnauthorized?: boolean;
-}
 
 /** The settings of a client, complete. */
 export interface ClientSettings {
