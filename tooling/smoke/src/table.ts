@@ -17,7 +17,7 @@ export interface Cost {
   readonly imports: readonly number[];
 }
 
-const ROUNDS = 9;
+const ROUNDS = 11;
 const OPEN = '<!-- sizes -->';
 const CLOSE = '<!-- /sizes -->';
 
@@ -36,7 +36,12 @@ export async function proveTable(
     await writeFile(file, withTable(await readFile(file, 'utf8'), table));
     return 'written to README.md';
   });
-  await report.check("table: README.md's names every package", async () => {
+  const name = "table: README.md's names every package";
+  if (!(await readFile(file, 'utf8')).includes(OPEN)) {
+    report.skip(name, `README.md has no table yet: a line ${OPEN}, a line ${CLOSE}, and the option --write`);
+    return;
+  }
+  await report.check(name, async () => {
     const missing = missingFrom(await readFile(file, 'utf8'), packages);
     if (missing.length > 0)
       throw new Error(`It lacks ${missing.join(', ')}. Run: npx pnpm smoke table --write`);
@@ -87,12 +92,13 @@ async function importTimes(
 /** The costs as a Markdown table with a line on how they were measured. */
 export function sizeTable(costs: readonly Cost[], node: string = process.version): string {
   const rows = costs.map(({ short, bytes, packages, imports }) => {
-    const middle = imports.toSorted((a, b) => a - b)[imports.length >> 1] ?? 0;
+    // The least is what the import takes; all above it is what else the machine was doing.
+    const least = Math.min(...imports);
     const megabytes = (bytes / 1e6).toFixed(1);
-    return `| [${short}](packages/${short}) | ${megabytes} MB | ${packages} | ${middle.toFixed(1)} ms |`;
+    return `| [${short}](packages/${short}) | ${megabytes} MB | ${packages} | ${least.toFixed(1)} ms |`;
   });
   const heading = ['| package | installed | packages | import |', '|---|---:|---:|---:|'];
-  const how = `Installed: all files of the package and its dependencies. Import: of its root, beyond infra-core's (whose row is all of its own); the median of ${ROUNDS} fresh processes, Node.js ${node}. \`npx pnpm smoke table\` measures it.`;
+  const how = `Installed: all files of the package and its dependencies. Import: of its root, beyond infra-core's (whose row is all of its own); the least of ${ROUNDS} fresh processes, Node.js ${node}. \`npx pnpm smoke table\` measures it.`;
   return [...heading, ...rows, '', how].join('\n');
 }
 
