@@ -166,7 +166,27 @@ export interface QueueCounts {
   readonly dead: number;
   /** Milliseconds that the longest-waiting job has been able to run; 0 when none waits. */
   readonly oldest: number;
+  /** Jobs that completed or died in the last minute: see {@link perMinute}. */
+  readonly throughput: number;
   readonly paused: boolean;
+}
+
+/** What is kept of the jobs that ended one way. Times are milliseconds since the epoch. */
+export interface EndedJobs {
+  readonly kept: number;
+  readonly lastMinute: number;
+  /** When the oldest of the kept ended; 0 without any. */
+  readonly oldest: number;
+}
+
+/** Jobs that ended in the last minute; where fewer are kept than that, at the pace of those. */
+export function perMinute(
+  { kept, lastMinute, oldest }: EndedJobs,
+  retention: Retention,
+  now: number,
+): number {
+  const forgotten = kept > 0 && kept >= retention.count && kept === lastMinute && now > oldest;
+  return forgotten ? Math.round((kept * 60_000) / (now - oldest)) : lastMinute;
 }
 
 /** What a cron asks of the driver: a job named after it on its queue at every tick. */

@@ -58,7 +58,7 @@ export interface DeadFilter {
   since?: Date;
 }
 
-/** How much is where. Ages are in milliseconds. */
+/** How much is where. Ages are in milliseconds, throughput in jobs that ended in the last minute. */
 export interface QueueStats extends Omit<QueueCounts, 'queue' | 'paused'> {
   /** The same for each queue, by name. */
   readonly queues: Readonly<Record<string, Omit<QueueCounts, 'queue'>>>;
@@ -206,7 +206,7 @@ function shownPayload(name: string, payload: unknown): unknown {
 
 /** Figures over all queues. */
 export function statsOf(counts: readonly QueueCounts[]): QueueStats {
-  const sum = (field: 'waiting' | 'delayed' | 'active' | 'completed' | 'dead'): number =>
+  const sum = (field: 'waiting' | 'delayed' | 'active' | 'completed' | 'dead' | 'throughput'): number =>
     counts.reduce((total, each) => total + each[field], 0);
   return {
     waiting: sum('waiting'),
@@ -214,6 +214,7 @@ export function statsOf(counts: readonly QueueCounts[]): QueueStats {
     active: sum('active'),
     completed: sum('completed'),
     dead: sum('dead'),
+    throughput: sum('throughput'),
     oldest: Math.max(0, ...counts.map(({ oldest }) => oldest)),
     queues: Object.fromEntries(counts.map(({ queue, ...rest }) => [queue, rest])),
   };

@@ -1,10 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Duration, installSignalHandlers, onShutdown, toMs } from '@vibeonrails/infra-core';
+import { type Duration, installSignalHandlers, onShutdown, systemClock, toMs } from '@vibeonrails/infra-core';
 import { type Attempt, type AttemptHost, STOPPED, startAttempt } from './attempt.ts';
 import { CRON_QUEUE, isDuration, isQueueName, QUEUE_FORM, registry } from './definitions.ts';
 import type { Consumer, DriverJob, Gate, Outcome, QueueDriver } from './driver.ts';
 import { QueueOptionError } from './errors.ts';
+import { watchEventLoop } from './loop-lag.ts';
 import { firstTick } from './schedule.ts';
 import { type Task, taskOf, whyUnknown } from './task.ts';
 
@@ -146,6 +147,16 @@ export async function runWorker(options: WorkerOptions, host: WorkerHost): Promi
   registry().watchers.add(follow);
   // Like a server that listens: a worker without work is no reason for the process to end.
   const alive = host.keepAlive ? setInterval(() => undefined, 2 ** 30) : undefined;
+  // Time that is not the machine's tells nothing of its event loop.
+  const endWatch =
+    clock === systemClock
+      ? watchEventLoop((late) =>
+          log.warn(
+            { late, running: running.size },
+            'a handler blocked the event loop: move such work to a thread, or give it pauses',
+          ),
+        )
+      : () => undefined;
   const forgetSignals = options.signals ? installSignalHandlers() : () => undefined;
   const worker: Worker = {
     get running() {
@@ -160,6 +171,7 @@ export async function runWorker(options: WorkerOptions, host: WorkerHost): Promi
         .then(stop)
         .finally(() => {
           clearInterval(alive);
+          endWatch();
           forgetSignals();
           forgetHook();
           host.stopped(worker);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { perMinute } from '../src/driver.ts';
 import { defineJob, type Job } from '../src/index.ts';
 import { bench } from './bench.ts';
 
@@ -18,7 +19,7 @@ test('stats sum up over queues, and show each', async () => {
   await queue.enqueue(failing('a'), 'good');
   await queue.enqueue(failing('b', { queue: 'second' }), 'good', { delay: '1h' });
   await clock.advance('3s');
-  const none = { waiting: 0, delayed: 0, active: 0, completed: 0, dead: 0, oldest: 0 };
+  const none = { waiting: 0, delayed: 0, active: 0, completed: 0, dead: 0, oldest: 0, throughput: 0 };
   expect(await queue.stats()).toEqual({
     ...none,
     waiting: 1,
@@ -133,4 +134,13 @@ test('a thousand completed jobs are kept when nothing is said', async () => {
   await queue.enqueueMany(failing('a'), Array(1500).fill('good'));
   await (await queue.startWorker({ concurrency: 100 })).idle();
   expect((await queue.stats()).completed).toBe(1000);
+});
+
+test.each([
+  ['few in the last minute', { kept: 50, lastMinute: 20, oldest: 1 }, 20],
+  ['all of them, and none forgotten', { kept: 50, lastMinute: 50, oldest: 90_000 }, 50],
+  ['all that are kept, others forgotten: at their pace', { kept: 100, lastMinute: 100, oldest: 90_000 }, 600],
+  ['none kept', { kept: 0, lastMinute: 0, oldest: 0 }, 0],
+])('the throughput of a queue with %s', (_what, ended, expected) => {
+  expect(perMinute(ended, { count: 100, age: 86_400_000 }, 100_000)).toBe(expected);
 });

@@ -82,7 +82,16 @@ test('the functions of the module work on the default queue', async () => {
   expect(await crons()).toMatchObject([{ name: 'nightly', scheduled: true }]);
   expect(await queueHealthCheck()({ signal: AbortSignal.timeout(1000) })).toEqual({
     status: 'ok',
-    data: { driver: 'memory', waiting: 0, active: 0, delayed: 0, completed: 3, dead: 0, oldest: 0 },
+    data: {
+      driver: 'memory',
+      waiting: 0,
+      active: 0,
+      delayed: 0,
+      completed: 3,
+      dead: 0,
+      oldest: 0,
+      throughput: 3,
+    },
   });
 });
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { shutdown } from '@vibeonrails/infra-core';
+import { shutdown, systemClock } from '@vibeonrails/infra-core';
 import { resetInfra } from '@vibeonrails/infra-core/testing';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
@@ -317,4 +317,21 @@ test('a worker that heeds signals shuts the process down in order on SIGTERM', a
   const [exit] = await once(child, 'close');
   expect(output).toBe('finished\nclosed\n');
   expect(exit).toBe(0);
+});
+
+test('a handler that blocks the event loop is warned of', async () => {
+  const { queue, lines } = bench({ clock: systemClock });
+  const job = define('block', () => {
+    for (const end = performance.now() + 1600; performance.now() < end; );
+  });
+  await queue.startWorker();
+  // So that the watch has begun when the loop is blocked.
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  await queue.enqueue(job, 'x');
+  const said = (): number[] =>
+    lines
+      .filter(({ message }) => message.startsWith('a handler blocked the event loop'))
+      .map(({ late }) => Number(late));
+  await expect.poll(said, { timeout: 20_000 }).toHaveLength(1);
+  expect(said()[0]).toBeGreaterThanOrEqual(1000);
 });

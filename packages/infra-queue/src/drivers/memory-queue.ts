@@ -1,5 +1,12 @@
 import type { Clock, Logger } from '@vibeonrails/infra-core';
-import type { Consumer, KeepPolicy, Outcome, Process, QueueCounts } from '../driver.ts';
+import {
+  type Consumer,
+  type KeepPolicy,
+  type Outcome,
+  type Process,
+  perMinute,
+  type QueueCounts,
+} from '../driver.ts';
 import { JobCancelledError } from '../errors.ts';
 import { failureOf } from '../payload.ts';
 import { type Heap, heap } from './heap.ts';
@@ -138,8 +145,20 @@ export class MemoryQueue {
       completed: completed.size,
       dead: dead.size,
       oldest: ready.size === 0 ? 0 : Math.max(0, this.#host.clock.now() - since),
+      throughput: this.#ended('completed') + this.#ended('dead'),
       paused,
     };
+  }
+
+  #ended(end: 'completed' | 'dead'): number {
+    const now = this.#host.clock.now();
+    let lastMinute = 0;
+    let oldest = 0;
+    for (const { finishedAt = 0 } of this[end].values()) {
+      oldest ||= finishedAt;
+      if (finishedAt > now - 60_000) lastMinute += 1;
+    }
+    return perMinute({ kept: this[end].size, lastMinute, oldest }, this.#host.keep[end], now);
   }
 
   close(): void {

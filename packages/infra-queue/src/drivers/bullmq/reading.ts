@@ -1,4 +1,12 @@
-import type { JobRecord, JobState, KeepPolicy, ListQuery, QueueCounts } from '../../driver.ts';
+import {
+  type JobRecord,
+  type JobState,
+  type KeepPolicy,
+  type ListQuery,
+  perMinute,
+  type QueueCounts,
+  type Retention,
+} from '../../driver.ts';
 import { PRIORITY_NUMBERS } from './adding.ts';
 import { dueScore, jobRecord, type Row } from './records.ts';
 import { FIND, LIST, STATS } from './scripts.ts';
@@ -96,10 +104,13 @@ async function countsOf(
   const { key } = store.keys(queue);
   const now = Date.now();
   const places = ['wait', 'prioritized', 'delayed', 'active', 'completed', 'failed', 'meta'].map(key);
-  const args = [dueScore(now), now - keep.completed.age, now - keep.dead.age, key('')];
+  const args = [dueScore(now), now - keep.completed.age, now - keep.dead.age, key(''), now - 60_000];
   const reply = (await client.call('EVAL', STATS, places.length, ...places, ...args)) as (number | string)[];
-  const [waiting = 0, delayed = 0, active = 0, completed = 0, dead = 0, paused = 0, since = 0] =
+  const [waiting = 0, delayed = 0, active = 0, completed = 0, dead = 0, paused = 0, since = 0, ...ended] =
     reply.map(Number);
   const oldest = waiting > 0 && since > 0 ? Math.max(0, now - since) : 0;
-  return { queue, waiting, delayed, active, completed, dead, oldest, paused: paused === 1 };
+  const pace = ([kept = 0, lastMinute = 0, first = 0]: number[], retention: Retention): number =>
+    perMinute({ kept, lastMinute, oldest: first }, retention, now);
+  const throughput = pace(ended.slice(0, 3), keep.completed) + pace(ended.slice(3), keep.dead);
+  return { queue, waiting, delayed, active, completed, dead, oldest, throughput, paused: paused === 1 };
 }

@@ -76,8 +76,9 @@ return rows`;
 
 /**
  * Figures of a queue. KEYS: wait, prioritized, delayed, active, completed, failed, meta. ARGV: the score up to which a
- * delayed job is due, the times before which completed and dead jobs are too old, the key of a job without its id.
- * Waiting, delayed, active, completed, dead, paused, and since when the longest-waiting job could run (0 for none).
+ * delayed job is due, the times before which completed and dead jobs are too old, the key of a job without its id, the
+ * time a minute ago. Waiting, delayed, active, completed, dead, paused, since when the longest-waiting job could run (0
+ * for none), and of completed and of dead jobs the number kept, those of the last minute, and the time of the oldest.
  */
 export const STATS: string = `
 local due = redis.call('ZCOUNT', KEYS[3], '-inf', ARGV[1])
@@ -96,6 +97,12 @@ for priority = 0, 3 do
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], low, high, 'LIMIT', 0, 1)) do since(id) end
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', ARGV[1], 'LIMIT', 0, 1)) do since(id) end
+local ended = {}
+for i = 5, 6 do
+  ended[#ended + 1] = redis.call('ZCARD', KEYS[i])
+  ended[#ended + 1] = redis.call('ZCOUNT', KEYS[i], '(' .. ARGV[5], '+inf')
+  ended[#ended + 1] = redis.call('ZRANGE', KEYS[i], 0, 0, 'WITHSCORES')[2] or '0'
+end
 return {
   redis.call('LLEN', KEYS[1]) + redis.call('ZCARD', KEYS[2]) + due,
   redis.call('ZCARD', KEYS[3]) - due,
@@ -103,7 +110,8 @@ return {
   redis.call('ZCOUNT', KEYS[5], '(' .. ARGV[2], '+inf'),
   redis.call('ZCOUNT', KEYS[6], '(' .. ARGV[3], '+inf'),
   redis.call('HEXISTS', KEYS[7], 'paused'),
-  oldest and string.format('%.0f', oldest) or '0'
+  oldest and string.format('%.0f', oldest) or '0',
+  unpack(ended)
 }`;
 
 /**
