@@ -1,9 +1,9 @@
 // The demo in a real browser, as a newcomer uses it.
-import { mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { environmentOf } from '@vibeonrails/services';
 import { describeWith } from '@vibeonrails/services/vitest';
+import axe from 'axe-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Demo, startDemo } from './start-demo.ts';
@@ -16,11 +16,10 @@ const STEPS = ['received', 'stored', 'enqueued', 'working', 'e-mailed'];
 
 /** Where the pictures of the page go; ignored by git. */
 const SCREENSHOTS = fileURLToPath(new URL('../.screenshots', import.meta.url));
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** What axe finds wrong with the page as it is, one line each. The e-mail's frame is a document of its own. */
 async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(AXE);
+  await page.evaluate(axe.source);
   const found = await page.evaluate('axe.run({ exclude: [["iframe"]] })');
   return (found as { violations: { id: string; nodes: { html: string }[] }[] }).violations.flatMap(
     ({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`),
