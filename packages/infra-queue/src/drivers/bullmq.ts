@@ -1,7 +1,8 @@
 import { type Clock, type Logger, logger, systemClock } from '@vibeonrails/infra-core';
-import type { CancelResult, Consumer, Gate, KeepPolicy, Process, QueueDriver } from '../driver.ts';
+import type { CancelResult, Consumer, Gate, KeepPolicy, Process, QueueDriver, TimeLimit } from '../driver.ts';
 import { JobCancelledError } from '../errors.ts';
 import { addJobs } from './bullmq/adding.ts';
+import { threadAddress } from './bullmq/address.ts';
 import { type BullmqConsumer, consumeQueue } from './bullmq/consumer.ts';
 import { discardDead, retryDead } from './bullmq/dead.ts';
 import { enterGate, leaveGate } from './bullmq/gates.ts';
@@ -20,6 +21,8 @@ export interface BullmqDriverOptions {
   /** How long a call may take, in milliseconds. */
   timeout: number;
   keep: KeepPolicy;
+  /** Milliseconds between two looks at whether workers go on fetching. @default 5000 */
+  watchEvery?: number;
   /** @default the machine's clock */
   clock?: Clock;
   /** @default the process's logger */
@@ -28,7 +31,7 @@ export interface BullmqDriverOptions {
 
 /** Keeps jobs in Redis, in BullMQ's own form: any BullMQ client can read them. */
 export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
-  const { keep, clock = systemClock, log = logger, redis, prefix, timeout } = options;
+  const { keep, clock = systemClock, log = logger, redis, prefix, timeout, watchEvery } = options;
   const store = openStore({ redis, prefix, timeout, clock, log });
   /** The gates that jobs of this process have passed. */
   const inside = new Map<string, Gate>();
@@ -55,8 +58,9 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
     name: 'bullmq',
     ready: () => store.ready(),
     add: (jobs) => addJobs(store, jobs),
-    consume(queue: string, concurrency: number, process: Process): Consumer {
-      const consumer = consumeQueue({ store, keep, log }, queue, concurrency, leaving(process));
+    consume(queue: string, concurrency: number, process: Process, limit?: TimeLimit): Consumer {
+      const host = { store, keep, log, address: threadAddress(redis), watchEvery };
+      const consumer = consumeQueue(host, queue, concurrency, leaving(process), limit);
       const ticker = startTicker(store, queue, quietly(log, queue));
       consumers.set(consumer, { queue, ticker });
       return {

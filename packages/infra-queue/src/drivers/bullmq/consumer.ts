@@ -1,23 +1,33 @@
 import type { Logger } from '@vibeonrails/infra-core';
 import type { Job, Worker } from 'bullmq';
-import type { Consumer, KeepPolicy, Outcome, Process } from '../../driver.ts';
+import type { Consumer, KeepPolicy, Outcome, Process, TimeLimit } from '../../driver.ts';
 import { JobCancelledError, JobLostError } from '../../errors.ts';
+import type { ThreadAddress } from './address.ts';
+import { LOCK, RENEW_EVERY, renewLocks } from './lock-renewal.ts';
+import { watchLocks } from './locks.ts';
 import { quietly, within } from './patience.ts';
 import { driverJob } from './records.ts';
 import { RetryError, type Settling, settle } from './settle.ts';
 import type { Bullmq, Store } from './store.ts';
+import { watchFetching } from './watchdog.ts';
 
 /** What a {@link Consumer} of BullMQ works with. */
 export interface ConsumerHost {
   readonly store: Store;
   readonly keep: KeepPolicy;
   readonly log: Logger;
+  /** Where another thread finds the same Redis. */
+  readonly address: ThreadAddress | undefined;
+  /** Milliseconds between two looks at whether the worker goes on. @default 5000 */
+  readonly watchEvery?: number | undefined;
 }
 
 /** A job that runs in this process. */
 interface Running {
   readonly job: Job;
   readonly controller: AbortController;
+  /** Of its lock. */
+  readonly token: string;
   /** True once it is no longer ours. */
   lost: boolean;
 }
@@ -27,8 +37,15 @@ export interface BullmqConsumer extends Consumer {
   readonly running: ReadonlyMap<string, Running>;
 }
 
-/** A job whose process died is given to another after the lock has run out and two looks: about 10 seconds. */
-const LOCK = 5000;
+/**
+ * How often workers look for jobs without a lock. The first look that does not see a job's lock renewed marks it, the
+ * next gives it to another worker: 5 to 12 seconds after its process died.
+ */
+const LOOK_EVERY = 3000;
+/** A handler starts at once while its lock is no older than this; an older one is renewed first. */
+const FRESH = RENEW_EVERY;
+/** How long a blocked event loop keeps a job without a `timeout`: it may never come back. */
+const LONGEST_BLOCK = 600_000;
 /** How often a job may lose its process while it runs, where it has fewer attempts. */
 const LOSSES = 3;
 const CANCEL_POLL = 500;
@@ -43,11 +60,15 @@ export function consumeQueue(
   queue: string,
   concurrency: number,
   process: Process,
+  limit: TimeLimit = () => undefined,
 ): BullmqConsumer {
-  const { store, keep, log } = host;
+  const { store, keep, log, address, watchEvery = 5000 } = host;
+  const base = store.keys(queue).key('');
+  const locks = address && watchLocks(base, concurrency, address, log);
   const running = new Map<string, Running>();
   const quiet = quietly(log, queue);
   let stopped = false;
+  let fetched = 0;
   let worker: Worker | undefined;
   let closing: Promise<void> | undefined;
   let emptied = (): void => undefined;
@@ -63,24 +84,51 @@ export function consumeQueue(
     });
 
   const handle = async (bullmq: Bullmq, job: Job, token: string | undefined): Promise<unknown> => {
-    const entry: Running = { job, controller: new AbortController(), lost: false };
     const { id = '' } = job;
-    const settling: Settling = { bullmq, store, queue, job, token: token ?? '', log };
+    const entry: Running = { job, controller: new AbortController(), token: token ?? '', lost: false };
+    const settling: Settling = { bullmq, store, queue, job, token: entry.token, log };
+    const handedOut = driverJob(queue, job);
+    fetched += 1;
     // What was on its way when the consumer stopped goes back.
     if (stopped) return settle(settling, { type: 'released', delay: 0 });
     running.set(id, entry);
+    const release = locks?.hold(id, entry.token, Date.now() + (limit(handedOut) ?? LONGEST_BLOCK));
     try {
-      const outcome =
-        lostTooOften(job, queue, log) ?? (await process(driverJob(queue, job), entry.controller.signal));
+      // It may have been on its way for long, behind a handler that blocked: then it may be another worker's by now.
+      if (Date.now() - (job.processedOn ?? 0) > FRESH)
+        await renew([entry]).catch((thrown: unknown) => {
+          quiet(thrown);
+          lose(entry);
+        });
+      if (entry.lost) throw new bullmq.WaitingError();
+      const outcome = lostTooOften(job, queue, log) ?? (await process(handedOut, entry.controller.signal));
       if (entry.lost) throw new bullmq.WaitingError();
       return await settle(settling, outcome);
     } finally {
-      running.delete(id);
+      release?.();
+      // The same job may be here again, under another lock.
+      if (running.get(id) === entry) running.delete(id);
       if (running.size === 0) emptied();
     }
   };
+  /** The thread does the same, and goes on while this one is blocked; what is lost is noticed here. */
+  const renew = async (entries: readonly Running[]): Promise<void> => {
+    const held = entries.map(({ job, token }) => ({ id: job.id ?? '', token }));
+    const lost = await store.run(({ client }) => renewLocks(client, base, held));
+    for (const entry of entries) if (lost.includes(entry.job.id ?? '')) lose(entry);
+  };
+  let renewing = false;
+  const renewAll = async (): Promise<void> => {
+    if (renewing || running.size === 0) return;
+    renewing = true;
+    await renew([...running.values()].filter(({ lost }) => !lost))
+      .catch(quiet)
+      .finally(() => {
+        renewing = false;
+      });
+  };
   const start = async (): Promise<Worker> => {
-    const { connection, bullmq } = await store.forWorkers();
+    const [{ connection, bullmq }] = await Promise.all([store.forWorkers(), locks?.ready()]);
     // Jobs may come from elsewhere, under BullMQ's own hand.
     await store.run((access) => store.note(access, queue));
     const made = new bullmq.Worker(queue, (job, token) => handle(bullmq, job, token), {
@@ -88,7 +136,8 @@ export function consumeQueue(
       prefix: store.keys(queue).prefix,
       concurrency,
       lockDuration: LOCK,
-      stalledInterval: LOCK,
+      skipLockRenewal: true,
+      stalledInterval: LOOK_EVERY,
       // The attempts decide, job by job.
       maxStalledCount: 1_000_000,
       runRetryDelay: 1000,
@@ -99,16 +148,13 @@ export function consumeQueue(
       },
     });
     made.on('error', quiet);
-    made.on('lockRenewalFailed', (ids) => {
-      for (const id of ids) lose(running.get(id));
-    });
     await made.waitUntilReady().catch((thrown: unknown) => {
       forceClosed(made);
       throw thrown;
     });
     return made;
   };
-  const starting = (async () => {
+  const startPatiently = async (): Promise<void> => {
     while (!stopped && !worker)
       try {
         worker = await start();
@@ -118,11 +164,28 @@ export function consumeQueue(
         quiet(thrown);
         if (!stopped) await within(halted, START_RETRY);
       }
-  })();
+  };
+  let starting = startPatiently();
+  const unwatch = watchFetching({
+    ...{ store, queue, every: watchEvery, failed: quiet },
+    fetched: () => (stopped || !worker || running.size >= concurrency ? undefined : fetched),
+    reconnect() {
+      log.warn({ queue }, 'a worker fetches none of the jobs that are due: it gets a new connection');
+      void store.reconnectWorkers().catch(quiet);
+    },
+    replace() {
+      log.warn({ queue }, 'a worker fetches none of the jobs that are due: another takes its place');
+      const former = worker;
+      worker = undefined;
+      // What it runs goes on, and its outcomes count.
+      void former?.close().catch(quiet);
+      starting = startPatiently();
+    },
+  });
   const poll = setInterval(() => void pollCancelled(store, queue, running).catch(quiet), CANCEL_POLL);
   const sweep = setInterval(() => void sweepEnded(store, queue, keep).catch(quiet), SWEEP_EVERY);
-  poll.unref();
-  sweep.unref();
+  const renewal = setInterval(() => void renewAll(), RENEW_EVERY);
+  for (const timer of [poll, sweep, renewal]) timer.unref();
 
   const stop = async (): Promise<void> => {
     stopped = true;
@@ -139,8 +202,9 @@ export function consumeQueue(
         await stop();
         // The handlers take their time, and who asked them to end decides how long.
         await settled();
-        clearInterval(poll);
-        clearInterval(sweep);
+        for (const timer of [poll, sweep, renewal]) clearInterval(timer);
+        unwatch();
+        locks?.close();
         if ((await within(closing, CLOSE_TIME)) === 'late' && worker) forceClosed(worker);
       })();
       return closed;
@@ -153,8 +217,7 @@ const retention = ({ count, age }: KeepPolicy['dead']): { count: number; age: nu
   age: Math.ceil(age / 1000),
 });
 
-function lose(entry: Running | undefined): void {
-  if (!entry) return;
+function lose(entry: Running): void {
   entry.lost = true;
   entry.controller.abort(new Error('the job was taken over by another worker'));
 }

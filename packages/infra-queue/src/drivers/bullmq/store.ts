@@ -37,6 +37,8 @@ export interface Store {
   run<T>(work: (access: Access) => Promise<T>): Promise<T>;
   /** The connection of the workers, whose commands wait for a server that is away. */
   forWorkers(): Promise<{ connection: RedisConnection; bullmq: Bullmq }>;
+  /** Makes the connection of the workers anew. Commands without a reply are sent again. */
+  reconnectWorkers(): Promise<void>;
   keys(queue: string): QueueKeys;
   /** Remembers that a queue exists. */
   note(access: Access, queue: string): Promise<void>;
@@ -138,6 +140,10 @@ export function openStore(options: StoreOptions): Store {
       const connection = await workers;
       await connection.ready();
       return { connection, bullmq };
+    },
+    async reconnectWorkers() {
+      const client = (await workers)?.client as { disconnect(reconnect: boolean): void } | undefined;
+      client?.disconnect(true);
     },
     keys: (queue) => keysOf(prefix, queue),
     async note({ client }, queue) {
