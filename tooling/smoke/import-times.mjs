@@ -1,33 +1,43 @@
-// Prints what importing each package's root costs beyond core's root: milliseconds by the clock and of processor time,
-// the median of eleven fresh processes each, interleaved. Needs a build: `npx pnpm build`.
+// Prints what importing each package's root costs more than importing core's root: milliseconds by the clock and of
+// processor time, the median of eleven pairs of fresh processes. Needs a build: `npx pnpm build`.
 //   node tooling/smoke/import-times.mjs [module ...]
 import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 const ROUNDS = 11;
 const MODULES = ['redis', 'health', 'queue', 'email', 'cache', 'storage', 'realtime', 'monitoring'];
 const asked = process.argv.slice(2);
 const modules = asked.length > 0 ? asked : MODULES;
 
-// By folder, so that it makes no difference whose dependency a package is.
-const entry = (module) => new URL(`../../packages/infra-${module}/dist/index.js`, import.meta.url).href;
+// An application that has all of them, so that each is imported by its name.
+const cwd = mkdtempSync(join(tmpdir(), 'infra-import-'));
+const scope = join(cwd, 'node_modules', '@vibeonrails');
+mkdirSync(scope, { recursive: true });
+for (const module of ['core', ...modules]) {
+  const folder = fileURLToPath(new URL(`../../packages/infra-${module}`, import.meta.url));
+  symlinkSync(folder, join(scope, `infra-${module}`));
+}
+process.on('exit', () => rmSync(cwd, { recursive: true }));
 
 function importCost(module) {
-  const code = `await import(${JSON.stringify(entry('core'))});
-    const cpu = process.cpuUsage();
+  const code = `const cpu = process.cpuUsage();
     const started = performance.now();
-    await import(${JSON.stringify(entry(module))});
+    await import('@vibeonrails/infra-${module}');
     const clock = performance.now() - started;
     const { user, system } = process.cpuUsage(cpu);
     console.log(clock + ' ' + (user + system) / 1000);`;
-  const printed = execFileSync(process.execPath, ['--input-type=module', '--eval', code], {
-    encoding: 'utf8',
-  });
+  const args = ['--input-type=module', '--eval', code];
+  const printed = execFileSync(process.execPath, args, { cwd, encoding: 'utf8' });
   return printed.split(' ').map(Number);
 }
 
-const costs = new Map(modules.map((module) => [module, []]));
-for (let round = 0; round < ROUNDS; round += 1)
-  for (const [module, list] of costs) list.push(importCost(module));
+// Each module beside core in the same moment: the difference of the two is what it costs.
+const rounds = Array.from({ length: ROUNDS }, () =>
+  modules.map((module) => ({ core: importCost('core'), module: importCost(module) })),
+);
 
 function spread(values) {
   const sorted = values.toSorted((a, b) => a - b);
@@ -37,7 +47,7 @@ function spread(values) {
 
 console.log(`Importing a package's root beyond infra-core's, ms, Node.js ${process.version}`);
 console.log(`  ${''.padEnd(17)} ${'by the clock'.padEnd(22)} processor time`);
-for (const [module, list] of costs)
-  console.log(
-    `  infra-${module.padEnd(11)} ${spread(list.map(([clock]) => clock))} ${spread(list.map(([, cpu]) => cpu))}`,
-  );
+for (const [i, module] of modules.entries()) {
+  const beyond = (kind) => rounds.map((round) => round[i].module[kind] - round[i].core[kind]);
+  console.log(`  infra-${module.padEnd(11)} ${spread(beyond(0))} ${spread(beyond(1))}`);
+}
