@@ -56,8 +56,5 @@ function streamOf(chunks: AsyncGenerator<string, void, undefined>): ReadableStre
       if (done) controller.close();
       else controller.enqueue(encoder.encode(value));
     },
-    async cancel() {
-      await chunks.return();
-    },
   });
 }

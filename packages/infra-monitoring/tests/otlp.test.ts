@@ -183,7 +183,7 @@ describe('batches', () => {
     );
   });
   test('stay small in bytes', async () => {
-    const monitoring = sending();
+    const monitoring = sending({ flushTimeout: '60s' });
     const attributes = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`a${i}`, 'x'.repeat(4000)]));
     for (let i = 0; i < 30; i += 1) monitoring.withSpan('large', () => 0, { attributes });
     await monitoring.flush();
