@@ -156,6 +156,13 @@ export interface ListQuery {
   readonly limit: number;
 }
 
+/** What is wrong with a store: `error` where jobs will be lost, `degraded` where they may be. */
+export interface StoreWarning {
+  readonly status: 'degraded' | 'error';
+  /** With what to do about it. */
+  readonly message: string;
+}
+
 /** Figures of one queue. */
 export interface QueueCounts {
   readonly queue: string;
@@ -270,7 +277,7 @@ export interface QueueDriver {
   /** Ends a pause. */
   resume(queue: string): Promise<void>;
   /** What is wrong with a store that works but may lose jobs, and what to do about it; `undefined` when nothing is. */
-  warning(): Promise<string | undefined>;
+  warning(): Promise<StoreWarning | undefined>;
   /**
    * Stores a schedule. One that fires at the same times keeps the tick it waits for, overdue or not; any other starts
    * anew. However many processes store it, a tick makes one job. `dueTicks` in `schedule.ts` says which late ones are made.

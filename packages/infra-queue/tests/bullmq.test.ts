@@ -245,10 +245,10 @@ describeWith(
   'a Redis that evicts',
   { maxmemory: '64mb', maxmemoryPolicy: 'allkeys-lru' },
   (redis) => {
-    test('makes the queue degraded, with what to do', async () => {
+    test('makes the queue unready, with what to do', async () => {
       const { queue } = bench({ redis: { url: redis().url } });
       expect(await queue.health()).toMatchObject({
-        status: 'degraded',
+        status: 'error',
         message: expect.stringMatching(/allkeys-lru.*noeviction/),
         data: { driver: 'bullmq', waiting: 0 },
       });

@@ -5,6 +5,7 @@ import { addJobs } from './bullmq/adding.ts';
 import { threadAddress } from './bullmq/address.ts';
 import { type BullmqConsumer, consumeQueue } from './bullmq/consumer.ts';
 import { discardDead, retryDead } from './bullmq/dead.ts';
+import { evictionWarning } from './bullmq/eviction.ts';
 import { enterGate, leaveGate } from './bullmq/gates.ts';
 import { recall, remember } from './bullmq/memory-fields.ts';
 import { quietly } from './bullmq/patience.ts';
@@ -120,14 +121,5 @@ function cancelJob(store: Store, id: string, here: (queue: string) => void): Pro
       if (result !== 'unknown') return result as CancelResult;
     }
     return 'unknown';
-  });
-}
-
-/** A server that evicts may throw away jobs when its memory is full. */
-function evictionWarning(store: Store): Promise<string | undefined> {
-  return store.run(async ({ client }) => {
-    const policy = /^maxmemory_policy:(\S+)/m.exec(String(await client.call('INFO', 'memory')))?.[1];
-    if (policy === undefined || policy === 'noeviction') return undefined;
-    return `Redis may evict jobs: its maxmemory-policy is ${policy}. Set it to noeviction, or give the queue a Redis of its own by QUEUE_REDIS_URL.`;
   });
 }
