@@ -130,7 +130,7 @@ function tracerOver(
     const trace = storage.getStore()?.trace;
     return bridge === undefined ? trace : bridge.current(trace);
   };
-  const fail = (spanId: string, error: unknown): void => live.end(spanId, { error, status: 'error' });
+  const fail = (span: RecordedSpan, error: unknown): void => live.finish(span, { error, status: 'error' });
 
   const tracer: TracerCore = {
     tracing: true,
@@ -151,29 +151,29 @@ function tracerOver(
     endSpan: (spanId, how) => live.end(spanId, how),
     withSpan<T>(name: string, fn: (span: Span) => T, how?: SpanOptions): T {
       const span = tracer.startSpan(name, how);
-      const { spanId } = span;
       const surrounding = storage.getStore();
       const trace = contextOf(span);
       // Written out, here and below: what this allocates is most of what it costs.
       const context = surrounding === undefined ? { trace } : { ...surrounding, trace };
+      if (!(span instanceof RecordedSpan)) return storage.run(context, fn, span);
       let result: T;
       try {
         result = storage.run(context, fn, span);
       } catch (thrown) {
-        fail(spanId, thrown);
+        fail(span, thrown);
         throw thrown;
       }
-      if (!isThenable(result)) {
-        live.end(spanId);
+      if (!(result instanceof Promise) && !isThenable(result)) {
+        live.finish(span);
         return result;
       }
       return result.then(
         (value) => {
-          live.end(spanId);
+          live.finish(span);
           return value;
         },
         (thrown: unknown) => {
-          fail(spanId, thrown);
+          fail(span, thrown);
           throw thrown;
         },
       ) as T;

@@ -150,8 +150,12 @@ export class LiveSpans {
 
   end(spanId: string, how?: EndSpanOptions): void {
     const live = this.#spans.get(spanId);
-    if (live === undefined) return;
-    this.#spans.delete(spanId);
+    if (live !== undefined) this.finish(live, how);
+  }
+
+  /** Ends a span that was recorded here. Nothing happens when it is over already. */
+  finish(live: RecordedSpan, how?: EndSpanOptions): void {
+    if (!this.#spans.delete(live.spanId)) return;
     live.end(this.#options.timer.elapsed(), how);
     this.#options.onEnd(live);
   }
