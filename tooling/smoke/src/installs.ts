@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeFolder } from './commands.ts';
 import {
@@ -92,7 +93,7 @@ async function checkInstalled(
 ): Promise<string> {
   const installed = await installedIn(join(application, 'node_modules'));
   const names = new Set(installed.map(({ manifest }) => manifest.name));
-  const declared = declaredClosure(asked, installed);
+  const declared = declaredClosure(asked, installed, lockedBy(application));
   complain(
     'installed without being declared',
     [...names].filter((name) => !declared.has(name)),
@@ -125,9 +126,27 @@ const applicationWith = (asked: readonly string[]): Manifest => ({
   dependencies: Object.fromEntries(asked.map((name) => [name, '*'])),
 });
 
-function declaredClosure(asked: readonly string[], installed: readonly Installed[]): Set<string> {
+function declaredClosure(
+  asked: readonly string[],
+  installed: readonly Installed[],
+  locked: ReadonlyMap<string, Manifest>,
+): Set<string> {
   const byName = new Map(installed.map(({ manifest }) => [manifest.name, manifest]));
-  return declaredBy(applicationWith(asked), (name) => byName.get(name));
+  return declaredBy(applicationWith(asked), (name) => byName.get(name) ?? locked.get(name));
+}
+
+/** What pnpm's lockfile says of each package: one that is optional and did not build is gone, what it needs is not. */
+function lockedBy(application: string): Map<string, Manifest> {
+  const file = join(application, 'pnpm-lock.yaml');
+  const found = new Map<string, Manifest>();
+  const [, snapshots = ''] = existsSync(file) ? readFileSync(file, 'utf8').split(/^snapshots:$/m) : [];
+  for (const [, name = '', body = ''] of snapshots.matchAll(
+    /^ {2}'?(@?[^@\s]+)@[^\n]*:\n((?: {4}.*\n)*)/gm,
+  )) {
+    const names = Array.from(body.matchAll(/^ {6}'?(@?[^':\s]+)'?: /gm), ([, dependency = '']) => dependency);
+    found.set(name, { ...applicationWith(names), name });
+  }
+  return found;
 }
 
 function complain(what: string, names: readonly string[]): void {

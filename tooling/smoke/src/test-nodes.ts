@@ -52,7 +52,9 @@ function skippedIn(json: string): Set<string> {
   const skipped = testResults
     .flatMap(({ assertionResults }) => assertionResults)
     .filter(({ status }) => status === 'skipped' || status === 'pending');
-  return new Set(skipped.map(({ ancestorTitles, title }) => ancestorTitles[0] ?? title));
+  return new Set(
+    skipped.map(({ ancestorTitles, title }) => (ancestorTitles[0] ?? title).split('\n')[0] ?? ''),
+  );
 }
 
 if (rest.includes('--help') || rest.includes('-h')) console.log(usage);
