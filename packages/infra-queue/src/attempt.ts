@@ -21,6 +21,8 @@ export interface AttemptHost {
   readonly random: () => number;
   /** Notes the progress of a job. */
   progress(job: DriverJob, percent: number): Promise<void>;
+  /** Stores the job that follows one that is done. */
+  follow(job: DriverJob): Promise<void>;
   /** What a job remembers under a key. */
   recall(job: DriverJob, key: string): Promise<string | undefined>;
   /** Lets a job remember a text under a key. */
@@ -124,7 +126,10 @@ async function runOnce(job: DriverJob, task: Task, own: LazySignal, host: Attemp
         }),
       { job: name, queue, driver: host.driver, id, attempt },
     );
-    return decided ?? DONE;
+    if (decided) return decided;
+    // Before the outcome, so that a process that ends here repeats the step and loses no other.
+    if (!isInfraError(own.reason, 'E_QUEUE_CANCELLED')) await host.follow(job);
+    return DONE;
   } catch (thrown) {
     return await failed(thrown, ctx, task, own.reason, host);
   } finally {

@@ -1,6 +1,15 @@
 import type { HealthCheck, Schema, SchemaInput } from '@vibeonrails/infra-core';
 import type { CancelResult } from './driver.ts';
-import type { Enqueued, EnqueueManyOptions, EnqueueOptions, EnqueueOutcome } from './enqueue.ts';
+import type {
+  ChainJob,
+  ChainOptions,
+  ChainSteps,
+  Enqueued,
+  EnqueuedChain,
+  EnqueueManyOptions,
+  EnqueueOptions,
+  EnqueueOutcome,
+} from './enqueue.ts';
 import type { CronView } from './inspection.ts';
 import type { Job } from './job.ts';
 import { handle } from './module.ts';
@@ -42,6 +51,20 @@ export async function enqueueMany<S extends Schema>(
   options?: EnqueueManyOptions,
 ): Promise<EnqueueOutcome[]> {
   return it().enqueueMany(job, payloads, options);
+}
+
+/**
+ * Stores jobs that run one after the other, on the default queue. See {@link Queue.runChain}.
+ *
+ * ```ts
+ * await runChain([[resize, { file }], [notify, { to: 'user@example.com' }]]);
+ * ```
+ */
+export async function runChain<const J extends readonly ChainJob[]>(
+  steps: ChainSteps<J>,
+  options?: ChainOptions,
+): Promise<EnqueuedChain> {
+  return it().runChain(steps, options);
 }
 
 /** Cancels a job of the default queue, before it runs or while it does. See {@link Queue.cancelJob}. */

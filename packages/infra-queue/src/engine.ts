@@ -6,6 +6,7 @@ import {
   type Schema,
   type SchemaInput,
 } from '@vibeonrails/infra-core';
+import { prepareChain } from './chain.ts';
 import type { KeepPolicy, QueueDriver } from './driver.ts';
 import type { QueueRedisOptions } from './drivers/bullmq/redis-options.ts';
 import { type Enqueued, type EnqueueOptions, type EnqueueOutcome, prepareJob } from './enqueue.ts';
@@ -115,6 +116,20 @@ function engineOn(driver: QueueDriver, settings: QueueSettings): Engine {
           return outcomes;
         },
         { job: job.name, queue: job.queue, driver: driver.name },
+      );
+    },
+    async runChain(steps, options = {}) {
+      const pairs = [...(steps as unknown as readonly (readonly [Job, unknown])[])];
+      if (pairs.length === 0) throw new QueueOptionError('runChain()', 'steps', 'a list of at least one');
+      for (const [job] of pairs) assertJob('runChain()', job);
+      const [{ name, queue }] = pairs[0] as readonly [Job, unknown];
+      return enqueueing.trace(
+        async () => {
+          const { first, ids } = await prepareChain(pairs, options, clock);
+          const [added] = await driver.add([first]);
+          return { ids, status: added?.status === 'duplicate' ? 'duplicate' : 'enqueued' };
+        },
+        { job: name, queue, driver: driver.name },
       );
     },
     async cancelJob(id) {

@@ -40,6 +40,23 @@ export interface EnqueueOptions<Payload = unknown> {
 /** How many jobs are enqueued at once. */
 export type EnqueueManyOptions = Pick<EnqueueOptions, 'delay' | 'at' | 'priority'>;
 
+/** How a chain is enqueued: options of its first step. The steps get `id` with their number: `order-42.1`. */
+export type ChainOptions = Pick<EnqueueOptions, 'delay' | 'at' | 'priority' | 'id'>;
+
+/** What defineJob() returned, as far as a chain looks at it. */
+export type ChainJob = { readonly name: string; readonly schema: Schema };
+
+/** The steps of a chain: `[[resize, { file }], [notify, { to }]]`. */
+export type ChainSteps<J extends readonly ChainJob[]> = {
+  readonly [K in keyof J]: readonly [job: J[K], payload: SchemaInput<J[K]['schema']>];
+};
+
+/** A chain, and the ids of its jobs in their order. `duplicate`: one of this id is there already. */
+export interface EnqueuedChain {
+  readonly ids: readonly string[];
+  readonly status: 'enqueued' | 'duplicate';
+}
+
 /**
  * What became of a job. `duplicate`: there is one already, under the returned id. `replaced`: it took the place of one
  * that waited under the same unique key.

@@ -148,6 +148,14 @@ export function fakeQueue({ mode = 'manual', now, logger }: FakeQueueOptions = {
       for (const added of outcomes) if (added.status !== 'failed') await runInline(added);
       return outcomes;
     },
+    async runChain(steps, options) {
+      const chain = await real.runChain(steps, options);
+      const given = steps as unknown as readonly (readonly [Job, unknown])[];
+      for (const [i, [job, payload]] of given.entries())
+        record(job, payload, { id: chain.ids[i] ?? '', status: chain.status });
+      for (const id of chain.ids) await runInline({ id, status: chain.status });
+      return chain;
+    },
   };
   restore.arm(queue);
   return queue;

@@ -16,6 +16,7 @@ export {
   enqueueMany,
   queue,
   queueHealthCheck,
+  runChain,
   startWorker,
 } from './default.ts';
 export type {
@@ -42,7 +43,16 @@ export type {
   UniqueKey,
 } from './driver.ts';
 export type { QueueRedisOptions } from './drivers/bullmq/redis-options.ts';
-export type { Enqueued, EnqueueManyOptions, EnqueueOptions, EnqueueOutcome } from './enqueue.ts';
+export type {
+  ChainJob,
+  ChainOptions,
+  ChainSteps,
+  Enqueued,
+  EnqueuedChain,
+  EnqueueManyOptions,
+  EnqueueOptions,
+  EnqueueOutcome,
+} from './enqueue.ts';
 export {
   DefinitionError,
   DuplicateNameError,

@@ -19,7 +19,16 @@ import { isDuration, isPrefix, PREFIX_FORM } from './definitions.ts';
 import type { CancelResult, KeepPolicy, QueueDriver, Retention } from './driver.ts';
 import type { QueueRedisOptions } from './drivers/bullmq/redis-options.ts';
 import type { ChosenDriver, Engine, QueueSettings } from './engine.ts';
-import type { Enqueued, EnqueueManyOptions, EnqueueOptions, EnqueueOutcome } from './enqueue.ts';
+import type {
+  ChainJob,
+  ChainOptions,
+  ChainSteps,
+  Enqueued,
+  EnqueuedChain,
+  EnqueueManyOptions,
+  EnqueueOptions,
+  EnqueueOutcome,
+} from './enqueue.ts';
 import { QueueClosedError, QueueOptionError, QueueUnavailableError } from './errors.ts';
 import type { Inspection } from './inspection.ts';
 import type { Job } from './job.ts';
@@ -82,6 +91,16 @@ export interface QueueCalls extends Inspection {
     payloads: readonly SchemaInput<S>[],
     options?: EnqueueManyOptions,
   ): Promise<EnqueueOutcome[]>;
+  /**
+   * Stores jobs that run one after the other, each once the one before it is done: it waits while that is tried again, and
+   * never runs when that is discarded, cancelled, or dead for good. Every payload is checked before anything is stored.
+   *
+   * @throws as `enqueue`; `E_QUEUE_OPTION` for a chain without steps.
+   */
+  runChain<const J extends readonly ChainJob[]>(
+    steps: ChainSteps<J>,
+    options?: ChainOptions,
+  ): Promise<EnqueuedChain>;
   /**
    * Cancels a job: `removed` before it ran; `signalled` while it runs, its `ctx.signal` aborts, and if the handler then
    * fails the job is over; `unknown` when it has ended or never was.
@@ -149,6 +168,7 @@ export function passedOn(target: () => QueueCalls | Promise<QueueCalls>): QueueC
     health: async () => (await target()).health(),
     enqueue: async (job, payload, options) => (await target()).enqueue(job, payload, options),
     enqueueMany: async (job, payloads, options) => (await target()).enqueueMany(job, payloads, options),
+    runChain: async (steps, options) => (await target()).runChain(steps, options),
     cancelJob: async (id) => (await target()).cancelJob(id),
     startWorker: async (options) => (await target()).startWorker(options),
     stats: async () => (await target()).stats(),

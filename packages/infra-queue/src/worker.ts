@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Duration, installSignalHandlers, onShutdown, systemClock, toMs } from '@vibeonrails/infra-core';
 import { type Attempt, type AttemptHost, STOPPED, startAttempt } from './attempt.ts';
+import { followingJob } from './chain.ts';
 import { CRON_QUEUE, isDuration, isQueueName, QUEUE_FORM, registry } from './definitions.ts';
 import type { Consumer, DriverJob, Gate, Outcome, QueueDriver } from './driver.ts';
 import { QueueOptionError } from './errors.ts';
@@ -79,6 +80,10 @@ export async function runWorker(options: WorkerOptions, host: WorkerHost): Promi
   const attemptHost: AttemptHost = {
     ...{ driver: driver.name, clock, log, random: host.random },
     progress: (job, percent) => driver.progress(job.queue, job.id, percent),
+    async follow(job) {
+      const next = followingJob(job);
+      if (next) await driver.add([next]);
+    },
     recall: (job, key) => driver.recall(job.queue, job.id, key),
     remember: (job, key, value) => driver.remember(job.queue, job.id, key, value),
   };

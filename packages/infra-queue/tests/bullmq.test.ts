@@ -107,6 +107,59 @@ describeWith('redis', 'a queue on BullMQ', (redis) => {
     await expect.poll(() => seen, poll).toEqual([context, context]);
   });
 
+  test('a chain runs step by step, and a job of a newer version waits for who knows it', {
+    timeout: 30_000,
+  }, async () => {
+    const { queue } = open();
+    const seen: string[] = [];
+    const step = (name: string, version: number) =>
+      defineJob({
+        ...{ name, schema: z.string(), replace: true },
+        handler: (text) => void seen.push(`${name} ${text}`),
+        options: { version, queue: name },
+      });
+    await queue.runChain([
+      [step('a', 1), '1'],
+      [step('b', 2), '2'],
+    ]);
+    step('b', 1);
+    await queue.startWorker();
+    await expect.poll(async () => (await queue.jobs({ job: 'b', state: 'delayed' })).length, poll).toBe(1);
+    expect(seen).toEqual(['a 1']);
+    step('b', 2);
+    await expect.poll(() => seen, poll).toEqual(['a 1', 'b 2']);
+  });
+
+  test('limits by key hold, and what waits for them runs when there is room', {
+    timeout: 60_000,
+  }, async () => {
+    const { queue } = open();
+    let [running, most, done] = [0, 0, 0];
+    const job = defineJob({
+      name: 'call',
+      schema: z.object({ tenant: z.string() }),
+      handler: async () => {
+        running += 1;
+        most = Math.max(most, running);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        running -= 1;
+        done += 1;
+      },
+      options: { concurrency: { limit: 2, key: ({ tenant }) => tenant } },
+    });
+    await queue.enqueueMany(
+      job,
+      Array.from({ length: 30 }, () => ({ tenant: 'acme' })),
+    );
+    const workers = [
+      await queue.startWorker({ concurrency: 5 }),
+      await queue.startWorker({ concurrency: 5 }),
+    ];
+    await expect.poll(() => done, { timeout: 25_000 }).toBe(30);
+    expect(most).toBe(2);
+    await Promise.all(workers.map((worker) => worker.stop()));
+  });
+
   test('a plain BullMQ worker runs what enqueue wrote', { timeout: 30_000 }, async () => {
     const { queue, prefix } = open();
     const job = defineJob({ name: 'task', schema: z.object({ n: z.number() }), handler: () => undefined });

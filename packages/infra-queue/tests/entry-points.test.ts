@@ -35,6 +35,7 @@ test('the root exports these names', () => {
       "enqueueMany",
       "queue",
       "queueHealthCheck",
+      "runChain",
       "startWorker",
     ]
   `);
