@@ -4,7 +4,16 @@ import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-const flags = ['--import', tsx, '--conditions', '@vibeonrails/infra-source', '--expose-gc'];
+const threads = new URL('threads.mjs', import.meta.url).href;
+const flags = [
+  '--import',
+  tsx,
+  '--import',
+  threads,
+  '--conditions',
+  '@vibeonrails/infra-source',
+  '--expose-gc',
+];
 
 /** Starts Node on TypeScript and on the packages' sources, in the mood of production. */
 export function startNode(

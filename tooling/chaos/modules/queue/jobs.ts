@@ -1,0 +1,259 @@
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startNode } from '@vibeonrails/bench/child';
+import { type Services, service } from '@vibeonrails/services';
+import { chaos, type Random } from '../../src/chaos.ts';
+
+type Redis = Services['redis']['running'];
+
+/** A worker process: says `start` and `end` with a job's id and attempt on descriptor 3. */
+const WORKER = `
+  import { writeSync } from 'node:fs';
+  import { defineJob, startWorker } from '@vibeonrails/infra-queue';
+  const any = { '~standard': { version: 1, vendor: 'chaos', validate: (value) => ({ value }) } };
+  const say = (...words) => writeSync(3, words.join(' ') + '\\n');
+  const define = (name, handler, options) => defineJob({ name, schema: any, handler, options });
+  define('short', async ({ ms }, { id, attempt }) => {
+    say('start', id, attempt);
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    say('end', id, attempt);
+  }, { retries: 20 });
+  define('blocking', ({ ms }, { id, attempt }) => {
+    say('start', id, attempt);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+    say('end', id, attempt);
+  });
+  define('deadly', (_, { id, attempt }) => {
+    say('start', id, attempt);
+    process.kill(process.pid, 'SIGKILL');
+  }, { retries: 1 });
+  await startWorker({ signals: true, concurrency: 10, grace: '10s' });
+  say('ready');`;
+
+/** Worker processes, and what they have said. */
+class Fleet {
+  readonly lines: string[] = [];
+  readonly alive = new Set<ChildProcess>();
+  readonly env: Record<string, string>;
+
+  constructor(redis: Redis) {
+    this.env = { REDIS_URL: redis.url, LOG_LEVEL: 'silent' };
+  }
+
+  async start(): Promise<ChildProcess> {
+    const args = ['--input-type=module', '--eval', WORKER];
+    const child = startNode(args, ['ignore', 'ignore', 'inherit', 'pipe'], this.env);
+    this.alive.add(child);
+    child.on('exit', () => this.alive.delete(child));
+    let ready = (): void => undefined;
+    const up = new Promise<void>((resolve) => {
+      ready = resolve;
+    });
+    let rest = '';
+    (child.stdio[3] as NodeJS.ReadableStream).on('data', (chunk) => {
+      const parts = `${rest}${chunk}`.split('\n');
+      rest = parts.pop() ?? '';
+      this.lines.push(...parts.filter((line) => line !== 'ready'));
+      if (parts.includes('ready')) ready();
+    });
+    await Promise.race([up, once(child, 'exit')]);
+    return child;
+  }
+
+  /** How often each job has ended. */
+  ends(): Map<string, number> {
+    const ends = new Map<string, number>();
+    for (const line of this.lines) {
+      const [word, id = ''] = line.split(' ');
+      if (word === 'end') ends.set(id, (ends.get(id) ?? 0) + 1);
+    }
+    return ends;
+  }
+
+  stop(): void {
+    for (const child of this.alive) child.kill('SIGKILL');
+  }
+}
+
+async function withRedis<T>(work: (redis: Redis, fleet: Fleet) => Promise<T>): Promise<T> {
+  const found = await service('redis', { own: true });
+  if (!found.available) throw new Error(found.reason);
+  const redis = await found.start({ appendonly: true });
+  const fleet = new Fleet(redis);
+  try {
+    return await work(redis, fleet);
+  } finally {
+    fleet.stop();
+    await redis.stop();
+  }
+}
+
+/** A producer in this process, on the jobs' names alone. */
+async function producer(redis: Redis) {
+  const { createQueue, defineJob } = await import('@vibeonrails/infra-queue');
+  const { setLogger, createLogger } = await import('@vibeonrails/infra-core/logging');
+  setLogger(createLogger({ level: 'silent' }));
+  const queue = createQueue({ redis: { url: redis.url } });
+  const schema = {
+    '~standard': { version: 1, vendor: 'chaos', validate: (value: unknown) => ({ value }) },
+  } as const;
+  const job = (name: string, retries: number) =>
+    defineJob({ name, schema, handler: () => undefined, options: { retries } });
+  return { queue, short: job('short', 20), blocking: job('blocking', 3), deadly: job('deadly', 1) };
+}
+
+async function until(what: () => boolean | Promise<boolean>, ms: number): Promise<boolean> {
+  for (const end = Date.now() + ms; Date.now() < end; await sleep(100))
+    if (await Promise.resolve(what()).catch(() => false)) return true;
+  return false;
+}
+
+/** One thing that goes wrong. */
+async function fault(random: Random, redis: Redis, fleet: Fleet): Promise<string> {
+  const kind = random.pick(['kill a worker', 'kill a worker', 'freeze Redis', 'restart Redis', 'kill Redis']);
+  if (kind === 'kill a worker') {
+    random.pick([...fleet.alive]).kill('SIGKILL');
+    await fleet.start();
+  } else if (kind === 'freeze Redis') {
+    redis.pause();
+    await sleep(5000);
+    redis.resume();
+  } else {
+    await redis.kill(kind === 'kill Redis' ? 'SIGKILL' : 'SIGTERM');
+    await sleep(random.below(2000));
+    await redis.restart();
+  }
+  return kind;
+}
+
+const JOBS = 10_000;
+
+export const faults = chaos({
+  case: '10,000 jobs while workers and Redis are killed, frozen and restarted: each runs',
+  runs: 1,
+  run: ({ random }) =>
+    withRedis(async (redis, fleet) => {
+      const { queue, short } = await producer(redis);
+      await Promise.all([fleet.start(), fleet.start()]);
+      const ids = Array.from({ length: JOBS }, (_, i) => `job-${i}`);
+      const enqueueing = (async () => {
+        for (const id of ids)
+          while (
+            !(await queue.enqueue(short, { ms: random.below(20) }, { id }).then(
+              () => true,
+              () => false,
+            ))
+          )
+            await sleep(100);
+      })();
+      const happened: string[] = [];
+      for (let i = 0; i < 6; i += 1) {
+        await sleep(1000 + random.below(3000));
+        happened.push(await fault(random, redis, fleet));
+      }
+      await enqueueing;
+      const all = await until(() => fleet.ends().size >= JOBS, 300_000);
+      const settled = await until(async () => {
+        const { waiting, delayed, active } = await queue.stats();
+        return waiting + delayed + active === 0;
+      }, 60_000);
+      const ends = fleet.ends();
+      const { dead } = await queue.stats();
+      // Not held against it: at least once is what is promised.
+      const ledger = {
+        faults: happened,
+        twiceOrMore: [...ends.values()].filter((times) => times > 1).length,
+      };
+      const lost = ids.filter((id) => !ends.has(id));
+      return {
+        expected: { all: true, lost: [], dead: 0, settled: true, ledger },
+        seen: { all, lost: lost.slice(0, 10), dead, settled, ledger },
+      };
+    }),
+});
+
+export const deadly = chaos({
+  case: 'a job that kills its process each time is retried, then dead',
+  runs: 1,
+  run: () =>
+    withRedis(async (redis, fleet) => {
+      const { queue, deadly: job } = await producer(redis);
+      const { id } = await queue.enqueue(job, null);
+      const dead = async (): Promise<boolean> => {
+        if (fleet.alive.size === 0) await fleet.start();
+        return (await queue.job(id))?.state === 'dead';
+      };
+      const isDead = await until(dead, 180_000);
+      const failure = (await queue.job(id))?.failure;
+      return {
+        expected: { isDead: true, starts: [1, 2, 3], code: 'E_QUEUE_LOST' },
+        seen: {
+          isDead,
+          starts: fleet.lines.map((line) => Number(line.split(' ')[2])),
+          code: failure?.code,
+        },
+      };
+    }),
+});
+
+export const deploy = chaos({
+  case: 'SIGTERM under 1,000 jobs: completed and waiting are what was enqueued',
+  runs: 3,
+  run: ({ random }) =>
+    withRedis(async (redis, fleet) => {
+      const { queue, short } = await producer(redis);
+      await queue.enqueueMany(
+        short,
+        Array.from({ length: 1000 }, () => ({ ms: random.below(30) })),
+      );
+      const worker = await fleet.start();
+      await until(() => fleet.ends().size > random.below(300), 30_000);
+      worker.kill('SIGTERM');
+      const [code] = (await once(worker, 'close')) as [number | null];
+      const { waiting, delayed, active, completed, dead } = await queue.stats();
+      return {
+        expected: { code: 0, together: 1000, delayed: 0, active: 0, dead: 0, starts: completed },
+        seen: {
+          code,
+          together: waiting + completed,
+          ...{ delayed, active, dead },
+          starts: fleet.lines.filter((line) => line.startsWith('start')).length,
+        },
+      };
+    }),
+});
+
+export const blocked = chaos({
+  case: 'handlers that block the event loop for 20 seconds: each runs once',
+  runs: 1,
+  run: () =>
+    withRedis(async (redis, fleet) => {
+      const { queue, blocking } = await producer(redis);
+      await Promise.all([fleet.start(), fleet.start()]);
+      for (let i = 0; i < 3; i += 1) await queue.enqueue(blocking, { ms: 20_000 }, { id: `job-${i}` });
+      await until(async () => (await queue.stats()).completed === 3, 120_000);
+      const lines = fleet.lines.sort();
+      const of = (word: string): string[] => [0, 1, 2].map((i) => `${word} job-${i} 1`);
+      return { expected: [...of('end'), ...of('start')], seen: lines };
+    }),
+});
+
+export const killed = chaos({
+  case: 'kill -9 in the middle of a job: it runs again within 12 seconds',
+  runs: 3,
+  run: ({ random }) =>
+    withRedis(async (redis, fleet) => {
+      const { queue, short } = await producer(redis);
+      const victim = await fleet.start();
+      await queue.enqueue(short, { ms: 60_000 }, { id: 'job' });
+      await until(() => fleet.lines.includes('start job 1'), 30_000);
+      await fleet.start();
+      await sleep(random.below(5000));
+      victim.kill('SIGKILL');
+      const from = Date.now();
+      const again = await until(() => fleet.lines.includes('start job 2'), 60_000);
+      const inTime = Date.now() - from <= 12_000;
+      return { expected: { again: true, inTime: true }, seen: { again, inTime } };
+    }),
+});
