@@ -163,7 +163,7 @@ export function unitOf(name: string): Unit | undefined {
 }
 
 /** Upper bounds that fit a metric of this name: 5 ms to 10 s, 256 bytes to 256 MiB, else 1 to 10,000. */
-export function inferBuckets(name: string): readonly number[] {
+function inferBuckets(name: string): readonly number[] {
   switch (unitOf(name)) {
     case 'milliseconds':
       return MILLISECONDS;

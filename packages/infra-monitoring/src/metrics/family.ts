@@ -25,7 +25,7 @@ export interface Exemplar {
 }
 
 /** An {@link Exemplar}, and the reading of the registry before which it was taken. */
-export interface KeptExemplar extends Exemplar {
+interface KeptExemplar extends Exemplar {
   readonly reading: number;
 }
 
