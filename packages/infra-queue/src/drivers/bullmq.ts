@@ -1,11 +1,21 @@
 import { type Clock, type Logger, logger, systemClock } from '@vibeonrails/infra-core';
-import type { CancelResult, Consumer, Gate, KeepPolicy, Process, QueueDriver, TimeLimit } from '../driver.ts';
+import type {
+  CancelResult,
+  Consumer,
+  Gate,
+  KeepPolicy,
+  Process,
+  QueueDriver,
+  Schedule,
+  TimeLimit,
+} from '../driver.ts';
 import { JobCancelledError } from '../errors.ts';
 import { addJobs } from './bullmq/adding.ts';
 import { threadAddress } from './bullmq/address.ts';
 import { type BullmqConsumer, consumeQueue } from './bullmq/consumer.ts';
 import { discardDead, retryDead } from './bullmq/dead.ts';
 import { evictionWarning } from './bullmq/eviction.ts';
+import { restoreSchedules } from './bullmq/flushed.ts';
 import { enterGate, leaveGate } from './bullmq/gates.ts';
 import { recall, remember } from './bullmq/memory-fields.ts';
 import { quietly } from './bullmq/patience.ts';
@@ -34,6 +44,8 @@ export interface BullmqDriverOptions {
 export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
   const { keep, clock = systemClock, log = logger, redis, prefix, timeout, watchEvery } = options;
   const store = openStore({ redis, prefix, timeout, clock, log });
+  /** What this process has scheduled. */
+  const scheduled = new Map<string, Schedule>();
   /** The gates that jobs of this process have passed. */
   const inside = new Map<string, Gate>();
   const consumers = new Map<BullmqConsumer, { queue: string; ticker: Ticker }>();
@@ -63,14 +75,18 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
       const host = { store, keep, log, address: threadAddress(redis), watchEvery };
       const consumer = consumeQueue(host, queue, concurrency, leaving(process), limit);
       const ticker = startTicker(store, queue, quietly(log, queue));
+      const ours = (): Schedule[] => [...scheduled.values()].filter((schedule) => schedule.queue === queue);
+      const forgetSchedules = restoreSchedules(store, queue, ours, quietly(log, queue));
       consumers.set(consumer, { queue, ticker });
       return {
         stop() {
           ticker.stop();
+          forgetSchedules();
           return consumer.stop();
         },
         async close() {
           ticker.stop();
+          forgetSchedules();
           await consumer.close();
           consumers.delete(consumer);
         },
@@ -101,11 +117,15 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
     resume: (queue) => store.run((access) => access.queue(queue).resume()),
     async schedule(schedule) {
       await storeSchedule(store, schedule);
+      scheduled.set(schedule.name, schedule);
       for (const { queue, ticker } of consumers.values()) if (queue === schedule.queue) ticker.wake();
     },
     warning: () => evictionWarning(store),
     schedules: () => storedSchedules(store),
-    unschedule: (name) => forgetSchedule(store, name),
+    unschedule(name) {
+      scheduled.delete(name);
+      return forgetSchedule(store, name);
+    },
     close: () => store.close(),
   };
 }
