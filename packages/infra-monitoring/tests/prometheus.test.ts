@@ -5,6 +5,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { play } from './fuzz-metrics.ts';
 
 const patience = { timeout: 30_000, interval: 100 };
+// Room for several such waits.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 const TYPES = {
   text: 'text/plain; version=0.0.4; charset=utf-8',
   openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
