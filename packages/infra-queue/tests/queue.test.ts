@@ -194,3 +194,10 @@ test('a driver that fails is felt by enqueue, and told per item by enqueueMany',
     { status: 'failed', error: { code: 'E_QUEUE_PAYLOAD' } },
   ]);
 });
+
+test('a queue that is closed before its first use stays closed', async () => {
+  const { queue } = bench();
+  await queue.close();
+  await expect(queue.ready()).rejects.toMatchObject({ code: 'E_QUEUE_CLOSED' });
+  await expect(queue.stats()).rejects.toMatchObject({ code: 'E_QUEUE_CLOSED' });
+});
