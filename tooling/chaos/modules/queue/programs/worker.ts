@@ -1,0 +1,40 @@
+// A worker process: says `start` and `end` with a job's id and attempt on descriptor 3.
+import { writeSync } from 'node:fs';
+import type { Schema } from '@vibeonrails/infra-core';
+import { defineJob, startWorker } from '@vibeonrails/infra-queue';
+
+const say = (...words: unknown[]): void => void writeSync(3, `${words.join(' ')}\n`);
+const schema: Schema<unknown, { ms: number }> = {
+  '~standard': { version: 1, vendor: 'chaos', validate: (value) => ({ value: value as { ms: number } }) },
+};
+
+defineJob({
+  name: 'short',
+  schema,
+  handler: async ({ ms }, { id, attempt }) => {
+    say('start', id, attempt);
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    say('end', id, attempt);
+  },
+  options: { retries: 20 },
+});
+defineJob({
+  name: 'blocking',
+  schema,
+  handler: ({ ms }, { id, attempt }) => {
+    say('start', id, attempt);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+    say('end', id, attempt);
+  },
+});
+defineJob({
+  name: 'deadly',
+  schema,
+  handler: (_, { id, attempt }) => {
+    say('start', id, attempt);
+    process.kill(process.pid, 'SIGKILL');
+  },
+  options: { retries: 1 },
+});
+await startWorker({ signals: true, concurrency: 10, grace: '10s' });
+say('ready');
