@@ -166,6 +166,7 @@ export const monitoring: Monitoring = {
   collectProcessMetrics,
   instrument,
   registry,
+  bridgeTo: (bridge) => it().bridgeTo(bridge),
   addExporter: (exporter) => it().addExporter(exporter),
   recentSpans: () => it().recentSpans(),
   traceTree: (traceId) => it().traceTree(traceId),

@@ -61,6 +61,7 @@ export {
   type MonitoringOptions,
 } from './monitoring.ts';
 export type { ProcessMetricsOptions } from './process-metrics.ts';
+export type { BridgedSpan, TracingBridge } from './tracing/bridge.ts';
 export type { FormatTraceOptions } from './tracing/format.ts';
 export type { SamplerName, SamplerOption } from './tracing/sampler.ts';
 export type {

@@ -203,6 +203,7 @@ const tracingOf = ({
   endSpan,
   withSpan,
   activeSpan,
+  bridgeTo,
 }: Tracer): Tracer => ({
   startSpan,
   setSpanAttributes,
@@ -210,6 +211,7 @@ const tracingOf = ({
   endSpan,
   withSpan,
   activeSpan,
+  bridgeTo,
 });
 
 /** What the options say, and the environment where they say nothing; and what is wrong with its variables. */

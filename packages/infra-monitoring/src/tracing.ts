@@ -56,6 +56,8 @@ export interface Tracer {
   withSpan<T>(name: string, fn: (span: Span) => T, options?: SpanOptions): T;
   /** The recorded span of the current context, while it is open. */
   activeSpan(): Span | undefined;
+  /** Takes part in another tracing system until the returned function is called: see `./opentelemetry`. */
+  bridgeTo(bridge: TracingBridge): () => void;
 }
 
 /** A {@link Tracer}, as those who build on it see it. */
@@ -64,8 +66,6 @@ export interface TracerCore extends Tracer {
   readonly tracing: boolean;
   /** True when what is told of a span is kept: ask before working it out. */
   records(span: Span): boolean;
-  /** Takes part in another tracing system until the returned function is called. */
-  bridgeTo(bridge: TracingBridge): () => void;
   /** Ends every open span as abandoned and records no more. */
   close(): void;
 }

@@ -44,6 +44,12 @@ test('the root exports these names', async () => {
   `);
 });
 
+test('./opentelemetry exports these names', async () => {
+  expect(Object.keys(await import('@vibeonrails/infra-monitoring/opentelemetry'))).toEqual([
+    'bridgeOpenTelemetry',
+  ]);
+});
+
 test('./testing exports these names', async () => {
   expect(Object.keys(await import('@vibeonrails/infra-monitoring/testing')).sort()).toMatchInlineSnapshot(`
     [

@@ -130,6 +130,18 @@ function retryAfterOf(header: string | null, clock: Clock): number | undefined {
   return Number.isNaN(date) ? undefined : Math.max(0, date - clock.now());
 }
 
+/** Waits for what is being sent, but no longer than `ms`. */
+export async function settledWithin(sending: Promise<void>, ms: number, clock: Clock): Promise<void> {
+  // No timer of ours keeps a process alive; whoever awaits this is not done, though.
+  const hold = setInterval(() => undefined, 2 ** 30);
+  let cancel: (() => void) | undefined;
+  const late = new Promise<void>((resolve) => {
+    cancel = clock.after(ms, resolve);
+  });
+  await Promise.race([sending, late]).finally(() => clearInterval(hold));
+  cancel?.();
+}
+
 function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {

@@ -2,7 +2,7 @@ import type { Clock } from '@vibeonrails/infra-core';
 import { log, systemClock } from '../core.ts';
 import type { ExporterHost } from '../driver.ts';
 import type { MetricSnapshot } from '../metrics.ts';
-import { type OtlpRequestOptions, postBatch } from './otlp-http.ts';
+import { type OtlpRequestOptions, postBatch, settledWithin } from './otlp-http.ts';
 import { type Envelope, envelope } from './otlp-json.ts';
 import { metricJson, type Period, periodOf } from './otlp-metrics-json.ts';
 
@@ -57,12 +57,7 @@ export class OtlpMetrics {
   async flush(): Promise<void> {
     const sending = this.#sending;
     if (sending === undefined) return;
-    let cancel: (() => void) | undefined;
-    const late = new Promise<void>((resolve) => {
-      cancel = this.#clock.after(this.#settings.flushTimeout, resolve);
-    });
-    await Promise.race([sending, late]);
-    cancel?.();
+    await settledWithin(sending, this.#settings.flushTimeout, this.#clock);
   }
 
   async close(): Promise<void> {

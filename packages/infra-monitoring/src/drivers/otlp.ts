@@ -2,7 +2,7 @@ import { type Clock, logger, serviceName, systemClock } from '@vibeonrails/infra
 import type { ExporterHost, MonitoringExporter } from '../driver.ts';
 import type { OtlpSettings, otlp } from '../drivers.ts';
 import type { FinishedSpan } from '../tracing/span.ts';
-import { type OtlpOutcome, postBatch } from './otlp-http.ts';
+import { type OtlpOutcome, postBatch, settledWithin } from './otlp-http.ts';
 import { type Envelope, envelope, spanJson } from './otlp-json.ts';
 import { OtlpMetrics } from './otlp-metrics.ts';
 
@@ -75,12 +75,7 @@ class OtlpTraces {
     if (this.#queue.length > 0) this.#start();
     const sending = this.#sending;
     if (sending === undefined) return;
-    let cancel: (() => void) | undefined;
-    const late = new Promise<void>((resolve) => {
-      cancel = this.#clock.after(this.#settings.flushTimeout, resolve);
-    });
-    await Promise.race([sending, late]);
-    cancel?.();
+    await settledWithin(sending, this.#settings.flushTimeout, this.#clock);
   }
 
   async close(): Promise<void> {
