@@ -1,6 +1,8 @@
 // The demo in a real browser, as a newcomer uses it.
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { isInfraError } from '@vibeonrails/infra/core';
+import { createRealtimeServer } from '@vibeonrails/infra/realtime';
 import { environmentOf } from '@vibeonrails/services';
 import { describeWith } from '@vibeonrails/services/vitest';
 import axe from 'axe-core';
@@ -171,7 +173,24 @@ walk(
   () => startDemo(),
 );
 
-describeWith('redis', 'on engines: two web processes and a worker', (redis) => {
+/** uWebSockets.js is a binary for some versions of Node.js; on others the demo runs on the engine in JavaScript. */
+const uws = await runsOnUws();
+const engineTitle = uws ? 'uWebSockets.js' : `ws: uWebSockets.js does not run on ${process.version}`;
+
+async function runsOnUws(): Promise<boolean> {
+  const server = createRealtimeServer({ engine: 'uws', port: 0 });
+  try {
+    await server.listen();
+    return true;
+  } catch (error) {
+    if (isInfraError(error, 'E_REALTIME_ENGINE')) return false;
+    throw error;
+  } finally {
+    await server.close();
+  }
+}
+
+describeWith('redis', `on engines: two web processes and a worker, WebSockets by ${engineTitle}`, (redis) => {
   describeWith('s3', 'and an S3 store', (s3) => {
     // Their addresses are in the environment, so the demo starts none of its own.
     const env = () => ({ ...environmentOf(redis()), ...environmentOf(s3()) });
@@ -184,9 +203,9 @@ describeWith('redis', 'on engines: two web processes and a worker', (redis) => {
         'realtimeredisnpm run demo',
         'storages3npm run demo',
         'e-mailoutboxSMTP_URL=smtp://… npm run demo',
-        'WebSocketsuwsnpm run demo',
+        uws ? 'WebSocketsuwsnpm run demo' : 'WebSocketswsnpm run demo -- --uws',
       ],
-      () => startDemo(['--redis', '--s3', '--uws'], env()),
+      () => startDemo(['--redis', '--s3', ...(uws ? ['--uws'] : [])], env()),
     );
   });
 });
