@@ -10,7 +10,7 @@ import type {
   TimeLimit,
 } from '../driver.ts';
 import { JobCancelledError } from '../errors.ts';
-import { addJobs } from './bullmq/adding.ts';
+import { addTogether } from './bullmq/adding.ts';
 import { threadAddress } from './bullmq/address.ts';
 import { type BullmqConsumer, consumeQueue } from './bullmq/consumer.ts';
 import { discardDead, retryDead } from './bullmq/dead.ts';
@@ -70,7 +70,7 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
   return {
     name: 'bullmq',
     ready: () => store.ready(),
-    add: (jobs) => addJobs(store, jobs),
+    add: addTogether(store),
     consume(queue: string, concurrency: number, process: Process, limit?: TimeLimit): Consumer {
       const host = { store, keep, log, address: threadAddress(redis), watchEvery };
       const consumer = consumeQueue(host, queue, concurrency, leaving(process), limit);

@@ -34,6 +34,28 @@ export async function addJobs(store: Store, jobs: readonly NewJob[]): Promise<re
   return jobs.map((job) => added.get(job) as Added);
 }
 
+const MOST_AT_ONCE = 500;
+
+/** {@link addJobs} for calls of one job each: those of the same turn of the event loop share a transaction. */
+export function addTogether(store: Store): (jobs: readonly NewJob[]) => Promise<readonly Added[]> {
+  let open: { readonly jobs: NewJob[]; readonly added: Promise<readonly Added[]> } | undefined;
+  return async (jobs) => {
+    const [job] = jobs;
+    if (!job || jobs.length > 1) return addJobs(store, jobs);
+    if (!open || open.jobs.length >= MOST_AT_ONCE) {
+      const batch: NewJob[] = [];
+      const added = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+        if (open?.jobs === batch) open = undefined;
+        return addJobs(store, batch);
+      });
+      open = { jobs: batch, added };
+    }
+    const { jobs: batch, added } = open;
+    const at = batch.push(job) - 1;
+    return [(await added)[at] as Added];
+  };
+}
+
 function byQueue(jobs: readonly NewJob[]): Map<string, NewJob[]> {
   const groups = new Map<string, NewJob[]>();
   for (const job of jobs) {
