@@ -25,7 +25,7 @@ type Decide = (
   accept: UpgradeDecision,
 ) => UpgradeDecision | Promise<UpgradeDecision>;
 /** Starts one. */
-export type Start = (decide?: Decide, port?: number) => Promise<Bench>;
+type Start = (decide?: Decide, port?: number) => Promise<Bench>;
 
 /** The largest message in bytes. */
 export const MAX_PAYLOAD: number = 1000;

@@ -4,7 +4,7 @@ import { RedisClosedError, RedisNotReadyError, RedisTimeoutError, RedisUnavailab
 import { handle } from './module.ts';
 
 /** Where a connection's client comes from, and whose it is. */
-export interface ClientSource {
+interface ClientSource {
   readonly name: string;
   readonly address: string;
   /** True when the client is ours to close; the application's own never is. */
