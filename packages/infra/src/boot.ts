@@ -55,7 +55,7 @@ export class BootError extends InfraError {
 
 /**
  * Starts what an application imported, in one call: structured logs, every module's `ready()`, traces and metrics of
- * all of them, health and metrics endpoints, and an orderly shutdown on SIGTERM and SIGINT.
+ * all of them and of the process, health and metrics endpoints, and an orderly shutdown on SIGTERM and SIGINT.
  *
  * When it rejects, whatever had started is shut down again.
  *
@@ -70,12 +70,15 @@ export async function boot(options: BootOptions = {}): Promise<RunningApp> {
   const values = config.read();
   const production = process.env.NODE_ENV === 'production';
   await import('@vibeonrails/infra-core/logging');
-  const { instrument } = await import('@vibeonrails/infra-monitoring');
+  const { collectProcessMetrics, instrument } = await import('@vibeonrails/infra-monitoring');
   const { markStarted } = await import('@vibeonrails/infra-health');
 
   const watch = await watchModules();
   const ops = await opsHandler(watch, values.OPS_TOKEN, production);
-  const stopInstruments = instrument();
+  const instruments = [instrument(), collectProcessMetrics()];
+  const stopInstruments = (): void => {
+    for (const stopOne of instruments) stopOne();
+  };
   const { opsPort = values.OPS_PORT, opsHost = production ? '0.0.0.0' : '127.0.0.1' } = options;
   // It listens before the modules are ready, so that a startup probe has somebody to ask.
   const server = opsPort === false ? undefined : await serveOps(ops, opsPort, opsHost, production);

@@ -60,9 +60,11 @@ describe('an application that boots', () => {
     for (const path of ['/livez', '/readyz', '/startupz']) expect((await fetch(url + path)).status).toBe(200);
     const health = (await (await fetch(`${url}/health`)).json()) as { checks: unknown[] };
     expect(health.checks).toMatchObject([{ name: 'cache', status: 'ok' }]);
-    expect(await (await fetch(`${url}/metrics`)).text()).toContain(
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    expect(metrics).toContain(
       'cache_operation_duration_seconds_count{driver="memory",operation="set",outcome="ok"}',
     );
+    expect(metrics).toContain('process_resident_memory_bytes ');
     expect(await (await fetch(url)).text()).toContain('/readyz');
     expect((await fetch(`${url}/other`)).status).toBe(404);
     app.child.kill('SIGTERM');
