@@ -18,6 +18,27 @@ export function uniqueJobs(test: Test): void {
     await until(async () => (await driver.find('a'))?.state === 'completed', 'it completes');
     assert.equal((await driver.add([newJob({ unique })]))[0]?.status, 'enqueued');
   });
+  test('tells each of many calls of one moment what became of its own job', async ({ driver }) => {
+    const given = Array.from({ length: 600 }, (_, i) => {
+      if (i % 100 === 7) return newJob({ id: `m${i}`, unique });
+      return newJob({ id: `m${i}`, queue: i % 3 === 0 ? 'other' : 'default' });
+    });
+    given.push(newJob({ id: 'm1' }), newJob({ id: 'm599' }));
+    const told = (await Promise.all(given.map((job) => driver.add([job])))).map(([added]) => added);
+    const statusOf = (i: number) => `${told[i]?.id} ${told[i]?.status}`;
+    assert.deepEqual(
+      [0, 1, 6, 8, 599].map(statusOf),
+      [0, 1, 6, 8, 599].map((i) => `m${i} enqueued`),
+    );
+    // Of those with one key, one was stored; the others name it.
+    const keyed = [7, 107, 207, 307, 407, 507].map((i) => told[i]);
+    const kept = keyed.filter((added) => added?.status === 'enqueued');
+    assert.equal(kept.length, 1);
+    assert.ok(keyed.every((added) => added?.id === kept[0]?.id));
+    assert.equal(`${statusOf(600)}, ${statusOf(601)}`, 'm1 duplicate, m599 duplicate');
+    for (const [i, job] of given.entries())
+      if (told[i]?.status === 'enqueued') assert.equal((await driver.find(job.id))?.queue, job.queue);
+  });
   test('frees the key of a job that is dead or cancelled', async ({ driver, serve, until }) => {
     await driver.add([newJob({ id: 'a', unique, delay: 60_000 })]);
     await driver.cancel('a');

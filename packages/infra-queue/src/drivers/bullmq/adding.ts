@@ -20,7 +20,7 @@ export interface OurOptions {
 }
 
 /** Stores jobs of any queues. */
-export async function addJobs(store: Store, jobs: readonly NewJob[]): Promise<readonly Added[]> {
+async function addJobs(store: Store, jobs: readonly NewJob[]): Promise<readonly Added[]> {
   const added = new Map<NewJob, Added>();
   await store.run(async (access) => {
     for (const [queue, group] of byQueue(jobs)) {
@@ -36,23 +36,35 @@ export async function addJobs(store: Store, jobs: readonly NewJob[]): Promise<re
 
 const MOST_AT_ONCE = 500;
 
-/** {@link addJobs} for calls of one job each: those of the same turn of the event loop share a transaction. */
+/** Jobs of one queue that are stored together, and what came of them. */
+interface Batch {
+  readonly jobs: NewJob[];
+  readonly added: Promise<readonly Added[]>;
+}
+
+/**
+ * {@link addJobs} for calls of one job each: those of one queue and one turn of the event loop share a transaction. Those
+ * of another queue do not, because in a cluster its master may be the one that is gone.
+ */
 export function addTogether(store: Store): (jobs: readonly NewJob[]) => Promise<readonly Added[]> {
-  let open: { readonly jobs: NewJob[]; readonly added: Promise<readonly Added[]> } | undefined;
+  const open = new Map<string, Batch>();
+  const start = (queue: string): Batch => {
+    const jobs: NewJob[] = [];
+    const added = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+      if (open.get(queue)?.jobs === jobs) open.delete(queue);
+      return addJobs(store, jobs);
+    });
+    const batch = { jobs, added };
+    open.set(queue, batch);
+    return batch;
+  };
   return async (jobs) => {
     const [job] = jobs;
     if (!job || jobs.length > 1) return addJobs(store, jobs);
-    if (!open || open.jobs.length >= MOST_AT_ONCE) {
-      const batch: NewJob[] = [];
-      const added = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
-        if (open?.jobs === batch) open = undefined;
-        return addJobs(store, batch);
-      });
-      open = { jobs: batch, added };
-    }
-    const { jobs: batch, added } = open;
-    const at = batch.push(job) - 1;
-    return [(await added)[at] as Added];
+    const waiting = open.get(job.queue);
+    const batch = waiting && waiting.jobs.length < MOST_AT_ONCE ? waiting : start(job.queue);
+    const at = batch.jobs.push(job) - 1;
+    return [(await batch.added)[at] as Added];
   };
 }
 
