@@ -35,6 +35,10 @@ export interface HistogramSnapshot {
   readonly labels: Readonly<Record<string, string>>;
   readonly count: number;
   readonly sum: number;
+  /** The smallest sample. */
+  readonly min: number;
+  /** The largest sample. */
+  readonly max: number;
   /** Samples up to and including each bound; the last bound is `Infinity`, and its count is `count`. */
   readonly buckets: readonly BucketSnapshot[];
 }
@@ -221,13 +225,15 @@ function snapshotOf(family: Family): MetricSnapshot {
 
 function histogramOf(
   family: Family,
-  { labels, count, value, buckets, exemplars }: Series,
+  { labels, count, value, min, max, buckets, exemplars }: Series,
 ): HistogramSnapshot {
   let sum = 0;
   return {
     labels,
     count,
     sum: value,
+    min,
+    max,
     buckets: buckets.map((inside, i) => {
       sum += inside;
       const le = family.bounds[i] ?? Number.POSITIVE_INFINITY;

@@ -96,7 +96,7 @@ describe('a request', () => {
         spanId: span.spanId,
         parentSpanId: parent.spanId,
         traceState: 'vendor=1',
-        flags: 1,
+        flags: 0x301,
         name: 'GET /users/:id',
         kind: 2,
         startTimeUnixNano: `${startTime}000000`,
@@ -112,7 +112,12 @@ describe('a request', () => {
           'error.type': 'E_SAMPLE',
         },
         events: [
-          { name: 'cache miss', timeUnixNano: `${startTime + 100}000000`, attributes: { key: 'k' } },
+          {
+            name: 'cache miss',
+            timeUnixNano: `${startTime + 100}000000`,
+            attributes: { key: 'k' },
+            droppedAttributesCount: 0,
+          },
           {
             name: 'exception',
             timeUnixNano: `${startTime + 250}000000`,
@@ -121,9 +126,21 @@ describe('a request', () => {
               'exception.message': 'it broke',
               'exception.stacktrace': 'Error: it broke\n  at x',
             },
+            droppedAttributesCount: 0,
           },
         ],
-        links: [{ traceId: other.traceId, spanId: other.spanId, attributes: [], flags: 0 }],
+        droppedAttributesCount: 0,
+        droppedEventsCount: 0,
+        droppedLinksCount: 0,
+        links: [
+          {
+            traceId: other.traceId,
+            spanId: other.spanId,
+            attributes: [],
+            droppedAttributesCount: 0,
+            flags: 0x300,
+          },
+        ],
         status: { code: 2, message: 'it broke' },
       },
     ]);

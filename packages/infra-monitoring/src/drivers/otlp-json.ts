@@ -17,7 +17,9 @@ const KINDS: Readonly<Record<SpanKind, number>> = {
   consumer: 5,
 };
 const STATUSES: Readonly<Record<SpanStatus, number>> = { unset: 0, ok: 1, error: 2 };
-const SAMPLED = 1;
+const SAMPLED = 0x1;
+const REMOTE_IS_KNOWN = 0x100;
+const IS_REMOTE = 0x200;
 
 /** What comes before and after the spans or metrics of a request. */
 export interface Envelope {
@@ -33,13 +35,13 @@ export function envelope(
   const scope = { name: '@vibeonrails/infra-monitoring', version: VERSION };
   const title = signal === 'spans' ? 'Spans' : 'Metrics';
   const own = {
-    'telemetry.sdk.name': scope.name,
     'telemetry.sdk.language': 'nodejs',
+    'telemetry.sdk.name': scope.name,
     'telemetry.sdk.version': VERSION,
   };
   const attributes = attributesOf({ ...own, ...resource });
   return {
-    start: `{"resource${title}":[{"resource":${JSON.stringify({ attributes })},"scope${title}":[{"scope":${JSON.stringify(scope)},"${signal}":[`,
+    start: `{"resource${title}":[{"resource":${JSON.stringify({ attributes, droppedAttributesCount: 0 })},"scope${title}":[{"scope":${JSON.stringify(scope)},"${signal}":[`,
     end: ']}]}]}',
   };
 }
@@ -47,7 +49,8 @@ export function envelope(
 /** One span as OTLP/HTTP JSON: ids in hexadecimal, enumerations as numbers, 64-bit integers as text. `undefined` for one no collector takes. */
 export function spanJson(span: FinishedSpan): string | undefined {
   if (!isId(span.traceId, 32) || !isId(span.spanId, 16)) return undefined;
-  const { error } = span;
+  const { error, dropped } = span;
+  const hasParent = isId(span.parentSpanId, 16);
   const start = nanos(span.startTime);
   const status = { code: STATUSES[span.status], ...(error ? { message: wellFormed(error.message) } : {}) };
   const added: Record<string, AttributeValue> = {};
@@ -56,16 +59,19 @@ export function spanJson(span: FinishedSpan): string | undefined {
   return JSON.stringify({
     traceId: span.traceId,
     spanId: span.spanId,
-    ...(isId(span.parentSpanId, 16) ? { parentSpanId: span.parentSpanId } : {}),
+    ...(hasParent ? { parentSpanId: span.parentSpanId } : {}),
     ...(span.state === undefined ? {} : { traceState: wellFormed(span.state) }),
-    flags: span.sampled ? SAMPLED : 0,
+    flags: flagsOf(span.sampled, hasParent ? span.parentIsRemote : false),
     name: wellFormed(span.name),
     kind: KINDS[span.kind] ?? KINDS.internal,
     startTimeUnixNano: String(start),
     endTimeUnixNano: String(start + BigInt(Math.max(0, Math.round(span.duration * 1e6)))),
     attributes: attributesOf({ ...span.attributes, ...added }),
+    droppedAttributesCount: dropped?.attributes ?? 0,
     events: eventsOf(span),
+    droppedEventsCount: dropped?.events ?? 0,
     links: span.links.filter(isLinkable).map(linkJson),
+    droppedLinksCount: dropped?.links ?? 0,
     status,
   });
 }
@@ -76,12 +82,21 @@ function eventsOf({ events, error, startTime, duration }: FinishedSpan): object[
     timeUnixNano: String(nanos(time)),
     name: wellFormed(name),
     attributes: attributesOf(attributes),
+    droppedAttributesCount: 0,
   }));
   if (!error?.stack) return all;
   const { type, message, stack } = error;
   const attributes = { 'exception.type': type, 'exception.message': message, 'exception.stacktrace': stack };
   const time = String(nanos(startTime + Math.max(0, duration)));
-  return [...all, { timeUnixNano: time, name: 'exception', attributes: attributesOf(attributes) }];
+  return [
+    ...all,
+    {
+      timeUnixNano: time,
+      name: 'exception',
+      attributes: attributesOf(attributes),
+      droppedAttributesCount: 0,
+    },
+  ];
 }
 
 /** Nanoseconds. A number of milliseconds this large has microseconds left, not more. */
@@ -93,12 +108,17 @@ export const isId = (id: string | undefined, digits: number): boolean =>
 
 const isLinkable = ({ traceId, spanId }: TraceContext): boolean => isId(traceId, 32) && isId(spanId, 16);
 
-const linkJson = ({ traceId, spanId, state, sampled, attributes = {} }: SpanLink): object => ({
+/** W3C's flags, and whether the context they are of, the parent's or the link's, came from another process. */
+const flagsOf = (sampled: boolean, isRemote: boolean | undefined): number =>
+  (sampled ? SAMPLED : 0) | (isRemote === undefined ? 0 : REMOTE_IS_KNOWN) | (isRemote ? IS_REMOTE : 0);
+
+const linkJson = ({ traceId, spanId, state, sampled, isRemote, attributes = {} }: SpanLink): object => ({
   traceId,
   spanId,
   ...(state === undefined ? {} : { traceState: wellFormed(state) }),
   attributes: attributesOf(attributes),
-  flags: sampled ? SAMPLED : 0,
+  droppedAttributesCount: 0,
+  flags: flagsOf(sampled, isRemote),
 });
 
 /** Attributes, as OTLP has them. */

@@ -1,3 +1,4 @@
+import type { Exemplar } from '../metrics/family.ts';
 import type { MetricSnapshot } from '../metrics.ts';
 import { attributesOf, isId, nanos, wellFormed } from './otlp-json.ts';
 
@@ -73,32 +74,29 @@ export function metricJson(
 
 type HistogramSeries = Extract<MetricSnapshot, { type: 'histogram' }>['series'][number];
 
-function histogramOf({ labels, count, sum, buckets }: HistogramSeries): object {
+function histogramOf({ labels, count, sum, min, max, buckets }: HistogramSeries): object {
   let before = 0;
+  const exemplars = buckets.flatMap(({ exemplar }) => (exemplar ? exemplarOf(exemplar) : []));
   return {
     attributes: labelsOf(labels),
     count: String(count),
     sum: numberOf(sum),
+    min,
+    max,
     bucketCounts: buckets.map((bucket) => {
       const inside = bucket.count - before;
       before = bucket.count;
       return String(inside);
     }),
     explicitBounds: buckets.slice(0, -1).map(({ le }) => le),
-    exemplars: buckets.flatMap(({ exemplar }) =>
-      exemplar && isId(exemplar.traceId, 32) && isId(exemplar.spanId, 16)
-        ? [
-            {
-              timeUnixNano: String(nanos(exemplar.time)),
-              asDouble: numberOf(exemplar.value),
-              traceId: exemplar.traceId,
-              spanId: exemplar.spanId,
-            },
-          ]
-        : [],
-    ),
+    ...(exemplars.length === 0 ? {} : { exemplars }),
   };
 }
+
+const exemplarOf = ({ traceId, spanId, time, value }: Exemplar): object[] =>
+  isId(traceId, 32) && isId(spanId, 16)
+    ? [{ timeUnixNano: String(nanos(time)), asDouble: numberOf(value), traceId, spanId }]
+    : [];
 
 /** A label may be called like something every object has. */
 const conventional = (name: string): string =>

@@ -37,6 +37,9 @@ export interface Series extends SampledSeries {
   value: number;
   /** A histogram's samples. */
   count: number;
+  /** A histogram's smallest and largest sample. */
+  min: number;
+  max: number;
   /** A histogram's samples by bucket, each counted once; the last is over every bound. */
   readonly buckets: number[];
   /** By bucket; absent until a sample comes from within a span. */
@@ -155,6 +158,8 @@ export class Family {
       labels,
       value: 0,
       count: 0,
+      min: Number.POSITIVE_INFINITY,
+      max: Number.NEGATIVE_INFINITY,
       buckets,
       exemplars: undefined,
     };

@@ -146,5 +146,7 @@ function record(bounds: readonly number[], series: Series, value: number): numbe
   series.buckets[at] = (series.buckets[at] as number) + 1;
   series.value += value;
   series.count += 1;
+  if (value < series.min) series.min = value;
+  if (value > series.max) series.max = value;
   return at;
 }

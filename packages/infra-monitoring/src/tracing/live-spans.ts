@@ -7,6 +7,7 @@ import {
   describeError,
   type EndSpanOptions,
   type FinishedSpan,
+  MAX_ATTRIBUTES,
   type Span,
   type SpanEvent,
   type SpanKind,
@@ -50,10 +51,15 @@ export class RecordedSpan implements FinishedSpan {
   links: readonly SpanLink[] = NO_LINKS;
   events: readonly SpanEvent[] = NO_EVENTS;
   status: SpanStatus = 'unset';
+  parentIsRemote: boolean | undefined = undefined;
   declare error?: { readonly type: string; readonly message: string; readonly stack?: string };
+  declare dropped?: { readonly attributes: number; readonly events: number; readonly links: number };
   declare abandoned?: true;
   readonly #startedAt: number;
+  /** Attributes, links and events it was given, those over the bounds too. */
   #size = 0;
+  #links = 0;
+  #events = 0;
   #bridged: BridgedSpan | undefined;
 
   constructor(span: Span, startedAt: number, startTime: number, bridged: BridgedSpan | undefined) {
@@ -81,12 +87,14 @@ export class RecordedSpan implements FinishedSpan {
     }
   }
 
-  link(links: NonNullable<SpanOptions['links']>): void {
-    this.links = links.slice(0, MAX_LINKS).map(copyLink);
+  link(links: NonNullable<SpanOptions['links']>, isRemote: (spanId: string) => boolean | undefined): void {
+    this.links = links.slice(0, MAX_LINKS).map((link) => copyLink(link, isRemote));
+    this.#links = links.length;
   }
 
   addEvent(name: string, time: number, attributes: unknown): void {
-    if (this.events.length >= MAX_EVENTS) return;
+    this.#events += 1;
+    if (this.#events > MAX_EVENTS) return;
     const copied: Record<string, AttributeValue> = {};
     try {
       if (attributes !== undefined) assignAttributes(copied, attributes, 0);
@@ -101,6 +109,12 @@ export class RecordedSpan implements FinishedSpan {
   end(elapsed: number, how: EndSpanOptions | undefined): void {
     this.duration = elapsed - this.#startedAt;
     if (how !== undefined) this.#endAs(how);
+    if (this.#size > MAX_ATTRIBUTES || this.#events > MAX_EVENTS || this.#links > MAX_LINKS)
+      this.dropped = {
+        attributes: Math.max(0, this.#size - MAX_ATTRIBUTES),
+        events: Math.max(0, this.#events - MAX_EVENTS),
+        links: Math.max(0, this.#links - MAX_LINKS),
+      };
     this.#bridged?.end(this);
     this.#bridged = undefined;
   }
@@ -140,12 +154,23 @@ export class LiveSpans {
     const { timer } = this.#options;
     const startedAt = timer.elapsed();
     const recorded = new RecordedSpan(span, startedAt, timer.epoch(startedAt), bridged);
-    if (how?.links !== undefined) recorded.link(how.links);
+    const { parentSpanId, kind } = span;
+    if (parentSpanId !== undefined) recorded.parentIsRemote = this.#isRemote(parentSpanId, kind, bridged);
+    if (how?.links !== undefined) recorded.link(how.links, (spanId) => this.#isRemote(spanId, kind, bridged));
     if (how?.attributes !== undefined) recorded.assign(how.attributes);
     this.#spans.set(span.spanId, recorded);
     if (this.#spans.size > this.#options.maxOpen) this.#evictOldest();
     if (this.#stopSweep === undefined) this.#planSweep();
     return recorded;
+  }
+
+  /**
+   * A span that is open here is of this process; what a server or a consumer goes on from otherwise came with its
+   * request or message. Of the rest it cannot be told: one that is over here looks the same.
+   */
+  #isRemote(spanId: string, kind: SpanKind, bridged: BridgedSpan | undefined): boolean | undefined {
+    if (this.#spans.has(spanId)) return false;
+    return bridged === undefined && (kind === 'server' || kind === 'consumer') ? true : undefined;
   }
 
   end(spanId: string, how?: EndSpanOptions): void {
@@ -203,9 +228,13 @@ export class LiveSpans {
   }
 }
 
-function copyLink(link: NonNullable<SpanOptions['links']>[number]): SpanLink {
+function copyLink(
+  link: NonNullable<SpanOptions['links']>[number],
+  isRemoteId: (spanId: string) => boolean | undefined,
+): SpanLink {
   const { traceId, spanId, sampled, state } = link;
   const attributes: Record<string, AttributeValue> = {};
+  const isRemote = 'kind' in link ? false : isRemoteId(spanId);
   const size = 'attributes' in link ? assignAttributes(attributes, link.attributes, 0) : 0;
   return {
     traceId,
@@ -213,5 +242,6 @@ function copyLink(link: NonNullable<SpanOptions['links']>[number]): SpanLink {
     sampled,
     ...(state === undefined ? {} : { state }),
     ...(size === 0 ? {} : { attributes }),
+    ...(isRemote === undefined ? {} : { isRemote }),
   };
 }

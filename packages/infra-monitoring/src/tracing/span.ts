@@ -38,6 +38,8 @@ export interface SpanEvent {
 /** Another span that one has to do with. */
 export interface SpanLink extends TraceContext {
   readonly attributes?: Readonly<Record<string, AttributeValue>>;
+  /** True when it came from another process, false when not; absent where that cannot be told. */
+  readonly isRemote?: boolean;
 }
 
 /** A span that is over. */
@@ -53,6 +55,10 @@ export interface FinishedSpan extends Span {
   readonly status: SpanStatus;
   /** What went wrong, when the status is `error` and a reason was given. */
   readonly error?: { readonly type: string; readonly message: string; readonly stack?: string };
+  /** True when its parent came from another process, false when not; absent where that cannot be told. */
+  readonly parentIsRemote?: boolean | undefined;
+  /** How much of it was over its bounds of 128 each, and left out; absent when nothing was. */
+  readonly dropped?: { readonly attributes: number; readonly events: number; readonly links: number };
   /** True when nobody ended it: it was open for too long, too many were, or the process shut down. */
   readonly abandoned?: true;
 }
@@ -84,12 +90,16 @@ export interface EndSpanOptions {
 export const spanName = (name: unknown): string =>
   typeof name !== 'string' || name === '' ? 'unnamed' : name.length > 256 ? name.slice(0, 256) : name;
 
-const MAX_ATTRIBUTES = 128;
+/** Attributes a span, an event or a link may have. */
+export const MAX_ATTRIBUTES = 128;
 const MAX_TEXT = 4096;
 const MAX_ITEMS = 128;
 const MAX_STACK = 8192;
 
-/** Copies what an attribute may hold into `into`, shortened to its bounds. */
+/**
+ * Copies what an attribute may hold into `into`, shortened to its bounds. `had` and what it returns count those that
+ * are over {@link MAX_ATTRIBUTES} too.
+ */
 export function assignAttributes(into: Record<string, AttributeValue>, from: unknown, had: number): number {
   let size = had;
   if (typeof from !== 'object' || from === null) return size;
@@ -97,8 +107,8 @@ export function assignAttributes(into: Record<string, AttributeValue>, from: unk
     const value = attributeValue((from as Record<string, unknown>)[name]);
     if (value === undefined || name === '__proto__' || name === '') continue;
     if (!Object.hasOwn(into, name)) {
-      if (size >= MAX_ATTRIBUTES) continue;
       size += 1;
+      if (size > MAX_ATTRIBUTES) continue;
     }
     into[name] = value;
   }
