@@ -32,11 +32,22 @@ const NAME = /^[\p{L}\p{N}][\p{L}\p{N} ._:/@-]{0,199}$/u;
 const QUEUE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 /** What every store takes as an id: no colon, and not all digits. */
 const ID = /^(?!\d+$)[A-Za-z0-9][A-Za-z0-9._@-]{0,199}$/;
+/**
+ * What BullMQ keeps of a queue lies beside its jobs, under these names: a job of that id would take the place of the
+ * queue's own list. Refused by every driver, so that what works in memory works in Redis. What we keep has a colon.
+ */
+const RESERVED_IDS: ReadonlySet<string> = new Set(
+  (
+    'active completed de delayed dn events failed id limiter marker meta metrics paused pc prioritized priority repeat ' +
+    'stalled stalled-check wait waiting-children'
+  ).split(' '),
+);
 
 /** The expected form of a queue's name. */
 export const QUEUE_FORM = 'a name of letters, digits, dots, dashes and underscores, up to 100 long';
 /** The expected form of a job's id. */
-export const ID_FORM = 'letters, digits, dots, dashes, underscores and @, up to 200 long, not only digits';
+export const ID_FORM =
+  "letters, digits, dots, dashes, underscores and @, up to 200 long, not only digits, and no name of BullMQ's own such as wait or active";
 
 /** The expected form of what the keys of a shared store start with. */
 export const PREFIX_FORM = 'letters, digits, dots, dashes and underscores, up to 100 long';
@@ -47,7 +58,8 @@ export const isPrefix = (value: unknown): value is string => isQueueName(value);
 export const isQueueName = (value: unknown): value is string =>
   typeof value === 'string' && QUEUE.test(value);
 /** True for an id of a job. */
-export const isJobId = (value: unknown): value is string => typeof value === 'string' && ID.test(value);
+export const isJobId = (value: unknown): value is string =>
+  typeof value === 'string' && ID.test(value) && !RESERVED_IDS.has(value);
 /** True for a {@link Duration} of more than 0. */
 const isPositiveDuration = (value: Duration): boolean => isDuration(value) && toMs(value) > 0;
 

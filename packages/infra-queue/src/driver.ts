@@ -24,7 +24,7 @@ export interface UniqueKey {
 
 /** A job on its way in. */
 export interface NewJob {
-  /** Made by the caller: never only digits, never with a colon. */
+  /** Made by the caller: never only digits, never with a colon, never a name that BullMQ keeps a part of a queue under. */
   readonly id: string;
   readonly name: string;
   readonly queue: string;

@@ -28,6 +28,19 @@ describeWith('redis', 'a queue on BullMQ', (redis) => {
     return { queue: bench({ redis: { url: redis().url }, prefix, ...more }).queue, prefix };
   };
 
+  test("an id that is a name of BullMQ's own is refused, and the queue goes on", {
+    timeout: 30_000,
+  }, async () => {
+    const { queue } = open();
+    const ran: string[] = [];
+    const job = defineJob({ name: 'task', schema: z.null(), handler: (_none, { id }) => void ran.push(id) });
+    for (const id of ['wait', 'active', 'prioritized', 'marker', 'id', 'meta', 'limiter'])
+      await expect(queue.enqueue(job, null, { id })).rejects.toMatchObject({ code: 'E_QUEUE_OPTION' });
+    expect((await queue.enqueue(job, null, { id: 'wait-1' })).status).toBe('enqueued');
+    await queue.startWorker();
+    await expect.poll(() => ran, poll).toEqual(['wait-1']);
+  });
+
   test('the job of the specification runs as printed', { timeout: 30_000 }, async () => {
     const { queue } = open();
     const sent: string[] = [];

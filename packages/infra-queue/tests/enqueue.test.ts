@@ -1,3 +1,4 @@
+import { QueueKeys } from 'bullmq';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { defineJob, type Job, type JobOptions } from '../src/index.ts';
@@ -113,6 +114,25 @@ test.each([
     message: expect.stringMatching(words),
   });
   expect((await queue.stats()).waiting).toBe(0);
+});
+
+const RESERVED = (
+  'active completed de delayed dn events failed id limiter marker meta metrics paused pc prioritized priority repeat ' +
+  'stalled stalled-check wait waiting-children'
+).split(' ');
+
+test.each(RESERVED)('the id %s, a name of BullMQ itself, is refused', async (id) => {
+  const { queue } = bench();
+  await expect(queue.enqueue(define(), { id: 'a' }, { id })).rejects.toMatchObject({
+    code: 'E_QUEUE_OPTION',
+    message: expect.stringContaining('`id`'),
+  });
+  expect((await queue.enqueue(define({}, 'other'), { id: 'a' }, { id: `${id}-1` })).status).toBe('enqueued');
+});
+
+test('the list of refused ids has every key that the installed BullMQ knows', () => {
+  const known = Object.keys(new QueueKeys('p').getKeys('q')).filter((key) => key !== '');
+  expect(known.filter((key) => !RESERVED.includes(key))).toEqual([]);
 });
 
 test('enqueueMany tells of each payload what became of it, and keeps the good ones', async () => {
