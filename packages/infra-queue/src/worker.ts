@@ -93,6 +93,8 @@ export async function runWorker(options: WorkerOptions, host: WorkerHost): Promi
     if (!task) return unknownJob(job, host);
     const passed = task.gate ? await passGate(job, task, host) : task;
     if ('type' in passed) return passed;
+    // Stopped while the gate was asked: nobody waits for a handler that starts now, and none would abort it.
+    if (stopping) return STOPPED;
     const attempt = startAttempt(job, passed, signal, attemptHost);
     running.add(attempt);
     const outcome = await attempt.outcome;

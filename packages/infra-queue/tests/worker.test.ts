@@ -110,6 +110,36 @@ test('stop drains what runs, and takes no more', async () => {
   expect(await worker.stop()).toEqual({ drained: 2, released: 0, abandoned: 0 });
 });
 
+test('a job that is at its gate when the worker stops goes back without a run', async () => {
+  const keep = { count: 10, age: 1e6 };
+  const inner = memoryDriver({ keep: { completed: keep, dead: keep } });
+  const asked = gate();
+  const slow = gate();
+  const { queue } = bench({
+    driver: {
+      ...inner,
+      async enter(given, limits) {
+        asked.open();
+        await slow.opened;
+        return inner.enter(given, limits);
+      },
+    },
+  });
+  const ran: string[] = [];
+  const job = define('a', (text) => ran.push(text), { concurrency: { limit: 1 } });
+  const { id } = await queue.enqueue(job, 'x');
+  const worker = await queue.startWorker({ grace: 0 });
+  await asked.opened;
+  const stopping = worker.stop();
+  slow.open();
+  expect(await stopping).toEqual({ drained: 0, released: 0, abandoned: 0 });
+  expect(ran).toEqual([]);
+  expect(await queue.job(id)).toMatchObject({ state: 'waiting', attemptsMade: 0 });
+  // Its place behind the gate is free again.
+  await (await queue.startWorker()).idle();
+  expect(ran).toEqual(['x']);
+});
+
 test('a handler that fails while the worker drains counts as drained, and its attempt too', async () => {
   const { queue } = bench();
   const finish = gate();
