@@ -96,6 +96,47 @@ describeWith('redis', 'on one server', (redis) => {
     await driver.close();
   });
 
+  test('forgets that a job was cancelled once it has ended, and not before', {
+    timeout: 30_000,
+  }, async () => {
+    const prefix = `t${randomUUID()}`;
+    const open = () =>
+      bullmqDriver({
+        redis: { url: redis().url },
+        prefix,
+        timeout: 10_000,
+        keep: { completed: week, dead: week },
+      });
+    const [here, elsewhere] = [open(), open()];
+    const key = `{${prefix}-default}:default:infra:cancelled`;
+    const marked = async (id: string) => Number(await redis().command('SISMEMBER', key, id));
+    let die = (): void => undefined;
+    const dying = new Promise<void>((resolve) => {
+      die = resolve;
+    });
+    const consumer = here.consume('default', 1, async () => {
+      await dying;
+      return { type: 'dead', error: new Error('its own') };
+    });
+    await here.add([newJob({ id: 'a' })]);
+    await expect.poll(async () => (await here.find('a'))?.state, { timeout: 10_000 }).toBe('active');
+    expect(await elsewhere.cancel('a')).toBe('signalled');
+    expect(await marked('a')).toBe(1);
+    await here.add([newJob({ id: 'a' })]);
+    expect(await marked('a')).toBe(1);
+    die();
+    await expect.poll(async () => (await here.find('a'))?.state, { timeout: 10_000 }).toBe('dead');
+    expect(await marked('a')).toBe(0);
+    await consumer.close();
+    // What came while its end was written.
+    await redis().command('SADD', key, 'a', 'n');
+    await elsewhere.retry(['a']);
+    expect([await marked('a'), await marked('n')]).toEqual([0, 1]);
+    await elsewhere.add([newJob({ id: 'n' })]);
+    expect(await marked('n')).toBe(0);
+    await Promise.all([here.close(), elsewhere.close()]);
+  });
+
   test('hides what is too old, in a queue where nothing else ends', { timeout: 30_000 }, async () => {
     const short = { count: 100, age: 300 };
     const { driver } = make({ url: redis().url }, { completed: short, dead: short });

@@ -1,6 +1,7 @@
 import type { JobsOptions, Queue } from 'bullmq';
 import type { Added, NewJob, Priority } from '../../driver.ts';
-import { MAKE_ROOM } from './scripts.ts';
+import { unmarkArguments } from './keys.ts';
+import { MAKE_ROOM, UNMARK } from './scripts.ts';
 import type { Access, Store } from './store.ts';
 
 /** All of ours have one: BullMQ runs jobs without a priority before those with any. */
@@ -96,6 +97,7 @@ export async function addToQueue(
   const transaction = client.multi();
   const plain = transaction as unknown as Transaction;
   const prepared = jobs.map((job) => bullmqJob(access, queue, job));
+  plain.eval(UNMARK, ...unmarkArguments(store.keys(name)), ...jobs.map(({ id }) => id));
   for (const [i, job] of jobs.entries()) {
     plain.exists(key(job.id));
     const places = [
@@ -114,6 +116,7 @@ export async function addToQueue(
   const read = (): [Error | null, unknown] =>
     replies[next++] ?? [new Error('the transaction was dropped'), null];
   const results: Added[] = [];
+  reply(read());
   for (const [i, job] of jobs.entries()) {
     const existed = reply(read());
     const replaced = job.unique?.replace ? reply(read()) === 1 : false;

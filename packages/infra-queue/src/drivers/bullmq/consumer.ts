@@ -3,10 +3,12 @@ import type { Job, Worker } from 'bullmq';
 import type { Consumer, KeepPolicy, Outcome, Process, TimeLimit } from '../../driver.ts';
 import { JobCancelledError, JobLostError } from '../../errors.ts';
 import type { ThreadAddress } from './address.ts';
+import { unmarkArguments } from './keys.ts';
 import { LOCK, RENEW_EVERY, renewLocks } from './lock-renewal.ts';
 import { watchLocks } from './locks.ts';
 import { quietly, within } from './patience.ts';
 import { driverJob } from './records.ts';
+import { UNMARK } from './scripts.ts';
 import { RetryError, type Settling, settle } from './settle.ts';
 import type { Bullmq, Store } from './store.ts';
 import { watchFetching } from './watchdog.ts';
@@ -103,6 +105,9 @@ export function consumeQueue(
       if (entry.lost) throw new bullmq.WaitingError();
       const outcome = lostTooOften(job, queue, log) ?? (await process(handedOut, entry.controller.signal));
       if (entry.lost) throw new bullmq.WaitingError();
+      const ends = outcome.type === 'dead' || outcome.type === 'discarded';
+      // It would cancel the job again when it is retried.
+      if (ends) await unmark(store, queue, id).catch(quiet);
       return await settle(settling, outcome);
     } finally {
       release?.();
@@ -241,12 +246,18 @@ async function pollCancelled(store: Store, queue: string, running: Map<string, R
   for (const id of cancelled) running.get(id)?.controller.abort(new JobCancelledError(id));
 }
 
+/** The job ends: that it was cancelled concerns no later run. */
+async function unmark(store: Store, queue: string, id: string): Promise<void> {
+  await store.run(({ client }) => client.call('SREM', store.keys(queue).key('infra:cancelled'), id));
+}
+
 /** BullMQ forgets what is too old when another job ends; in a quiet queue none does. */
 async function sweepEnded(store: Store, queue: string, keep: KeepPolicy): Promise<void> {
   await store.run(async (access) => {
     const bull = access.queue(queue);
     await bull.clean(keep.completed.age, 1000, 'completed');
     await bull.clean(keep.dead.age, 1000, 'failed');
+    await access.client.call('EVAL', UNMARK, ...unmarkArguments(store.keys(queue)));
   });
 }
 

@@ -1,4 +1,5 @@
-import { DISCARD } from './scripts.ts';
+import { unmarkArguments } from './keys.ts';
+import { DISCARD, UNMARK } from './scripts.ts';
 import type { Access, Store } from './store.ts';
 
 /** Lets dead jobs wait again, with all their attempts. How many of the ids were dead. */
@@ -8,6 +9,8 @@ export async function retryDead(store: Store, ids: readonly string[]): Promise<n
     const scores = (await access.client.call('ZMSCORE', key('failed'), ...ids)) as (string | null)[];
     const dead = ids.filter((_, i) => scores[i] !== null);
     const backend = access.queue(queue).getBackend();
+    if (dead.length > 0)
+      await access.client.call('EVAL', UNMARK, ...unmarkArguments(store.keys(queue)), ...dead);
     const retried = await Promise.allSettled(
       dead.map(async (id) => {
         await access.client.call('HDEL', key(id), 'stc');

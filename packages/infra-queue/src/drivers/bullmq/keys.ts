@@ -13,5 +13,11 @@ export function keysOf(base: string, queue: string): QueueKeys {
   return { queue, prefix, key: (part) => `${prefix}:${queue}:${part}` };
 }
 
+/** What the script UNMARK is given of a queue, but for the ids. */
+export const unmarkArguments = ({ key }: QueueKeys): [number, ...string[]] => [
+  3,
+  ...['infra:cancelled', 'completed', 'failed', ''].map(key),
+];
+
 /** The set of the queues that hold or have held a job. */
 export const registryKey = (base: string): string => `${base}:queues`;

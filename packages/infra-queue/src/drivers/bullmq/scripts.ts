@@ -136,6 +136,21 @@ if redis.call('LPOS', KEYS[5], ARGV[1]) then
 end
 return 'unknown'`;
 
+/**
+ * Forgets that jobs were cancelled which have ended or are gone; one that runs or waits for another attempt stays marked.
+ * KEYS: cancelled, completed, failed. ARGV: the key of a job without its id, then ids; without any, all that are marked.
+ */
+export const UNMARK: string = `
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+local ids = {unpack(ARGV, 2)}
+if #ids == 0 then ids = redis.call('SMEMBERS', KEYS[1]) end
+for _, id in ipairs(ids) do
+  if redis.call('EXISTS', ARGV[1] .. id) == 0 or redis.call('ZSCORE', KEYS[2], id) or redis.call('ZSCORE', KEYS[3], id) then
+    redis.call('SREM', KEYS[1], id)
+  end
+end
+return 0`;
+
 /** KEYS: failed. ARGV: the key of a job without its id, then ids. How many dead jobs are forgotten. */
 export const DISCARD: string = `
 local count = 0
