@@ -108,6 +108,24 @@ describeWith('redis', 'a queue whose Redis fails', { appendonly: true }, (redis)
     expect((await queue.stats()).completed).toBeGreaterThanOrEqual(2);
   });
 
+  test('frozen: noting progress fails in time', { timeout: 60_000 }, async () => {
+    const queue = open();
+    let noted: Awaited<ReturnType<typeof timed>> | undefined;
+    const job = defineJob({
+      name: 'progress',
+      schema: z.number(),
+      handler: async (percent, { progress }) => {
+        redis().pause();
+        noted = await timed(progress(percent));
+        redis().resume();
+      },
+    });
+    await queue.startWorker();
+    await queue.enqueue(job, 5).catch(() => undefined);
+    await expect.poll(() => noted?.error, poll).toEqual(unavailable);
+    expect(noted?.ms).toBeLessThan(4000);
+  });
+
   test('gone for good: stopping and closing come to an end', { timeout: 60_000 }, async () => {
     const queue = open();
     const job = defineJob({ name: 'slow', schema: z.number(), handler: (ms) => sleep(ms) });

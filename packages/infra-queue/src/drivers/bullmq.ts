@@ -98,7 +98,9 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
       return wait;
     },
     async progress(queue, id, value) {
-      await running(queue, id)?.job.updateProgress(value);
+      const job = running(queue, id)?.job;
+      // It goes over the connection of the workers, which waits for a server that is away.
+      if (job) await store.run(() => job.updateProgress(value));
     },
     recall: (queue, id, key) => recall(store, queue, id, key),
     remember: (queue, id, key, value) => remember(store, queue, id, key, value),
