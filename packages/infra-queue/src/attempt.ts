@@ -8,7 +8,7 @@ import {
   toMs,
 } from '@vibeonrails/infra-core';
 import type { DriverJob, Outcome } from './driver.ts';
-import { JobTimeoutError, WorkerStoppingError } from './errors.ts';
+import { JobTimeoutError, StepResultError, WorkerStoppingError } from './errors.ts';
 import type { JobContext } from './job.ts';
 import { delayAfter, type Task } from './task.ts';
 
@@ -147,8 +147,17 @@ async function runStep<T>(
   const kept = await host.recall(job, key);
   if (kept !== undefined) return (JSON.parse(kept) as [T?])[0] as T;
   const result = await fn();
-  await host.remember(job, key, JSON.stringify(result === undefined ? [] : [result]));
-  return result;
+  let text: string;
+  try {
+    text = JSON.stringify(result === undefined ? [] : [result]);
+  } catch (thrown) {
+    // The step is done, whatever it returned.
+    await host.remember(job, key, '[]');
+    throw new StepResultError(job.name, key, thrown);
+  }
+  await host.remember(job, key, text);
+  // What later attempts get.
+  return (JSON.parse(text) as [T?])[0] as T;
 }
 
 function startTimeout(
@@ -179,7 +188,9 @@ async function failed(
   if (reason !== undefined && !isInfraError(reason, 'E_QUEUE_TIMEOUT')) return STOPPED;
   const error = reason === undefined ? toError(thrown) : withCause(reason, thrown);
   const { id, name, queue, attempt, lastAttempt, log } = ctx;
-  const hopeless = ['E_QUEUE_PAYLOAD', 'E_QUEUE_UNRECOVERABLE'].some((code) => isInfraError(error, code));
+  const hopeless = ['E_QUEUE_PAYLOAD', 'E_QUEUE_STEP_RESULT', 'E_QUEUE_UNRECOVERABLE'].some((code) =>
+    isInfraError(error, code),
+  );
   if (!hopeless && !lastAttempt) {
     const delay = delayAfter(task, attempt, error, host.random, (err) =>
       log.error({ err }, "the job's backoff function failed: the default is used"),

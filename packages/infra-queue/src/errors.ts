@@ -113,6 +113,17 @@ export class UnrecoverableError extends InfraError {
   }
 }
 
+/** A step under `ctx.once` returned what JSON cannot carry. The step is kept as done, without a result; the job is dead. */
+export class StepResultError extends InfraError {
+  constructor(job: string, key: string, cause: unknown) {
+    super(`The step "${key}" of "${job}" is done, and its result cannot be kept as JSON.`, {
+      code: 'E_QUEUE_STEP_RESULT',
+      help: 'Return plain JSON data from the step, or nothing: a big number as text, no cycles.',
+      cause,
+    });
+  }
+}
+
 /** The store of the queue did not answer in time, or is away. */
 export class QueueUnavailableError extends InfraError {
   constructor(problem: string, cause?: unknown) {

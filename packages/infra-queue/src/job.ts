@@ -44,8 +44,9 @@ export interface JobContext {
   discard(reason: string): never;
   /**
    * Runs a step of the job that must not be repeated by its next attempt: once `fn` has returned, its result is kept with
-   * the job, as JSON, and later attempts get it without a call. A process that ends after `fn` and before the result is
-   * kept repeats it.
+   * the job, as JSON, and later attempts get it without a call. The first gets the same copy: a date comes as text. A
+   * result that JSON cannot carry, a BigInt, leaves the step done without one and the job dead: `E_QUEUE_STEP_RESULT`. A
+   * process that ends after `fn` and before the result is kept repeats it.
    */
   once<T>(key: string, fn: () => T | Promise<T>): Promise<T>;
 }

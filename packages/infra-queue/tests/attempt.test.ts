@@ -367,6 +367,41 @@ test('a step under ctx.once runs once over all attempts, and later ones get its 
   expect(charged).toBe(2);
 });
 
+test('a step under ctx.once gives the first attempt what JSON makes of its result, as later ones', async () => {
+  const { queue, clock } = bench();
+  const seen: unknown[] = [];
+  const job = define(async (_text, { attempt, once }) => {
+    seen.push(await once('at', () => ({ at: new Date(0) })));
+    if (attempt < 2) throw new Error('later');
+  });
+  await queue.enqueue(job, 'a');
+  await queue.startWorker();
+  await clock.advance('1h');
+  const copy = { at: '1970-01-01T00:00:00.000Z' };
+  expect(seen).toEqual([copy, copy]);
+});
+
+test('a step under ctx.once whose result JSON cannot carry is done, and its job dead at once', async () => {
+  const { queue, clock } = bench();
+  let charged = 0;
+  const job = define(async (_text, { once }) => {
+    await once('charge', () => {
+      charged += 1;
+      return { amount: 5n };
+    });
+  });
+  await queue.enqueue(job, 'a');
+  await queue.startWorker();
+  await clock.advance('1h');
+  expect((await queue.dead())[0]).toMatchObject({
+    attemptsMade: 1,
+    failure: { code: 'E_QUEUE_STEP_RESULT', message: expect.stringContaining('"charge"') },
+  });
+  await queue.retryDead();
+  await clock.advance('1h');
+  expect(charged).toBe(1);
+});
+
 test('a step under ctx.once that fails is run again by the next attempt', async () => {
   const { queue, clock } = bench();
   let tried = 0;
