@@ -72,7 +72,7 @@ export function handingOut(test: Test): void {
   });
   test('holds a delayed job until its time', async ({ driver, serve, pass, until }) => {
     const seen: string[] = [];
-    await driver.add([newJob({ id: 'later', delay: 300 }), newJob({ id: 'sooner', delay: 100 })]);
+    await driver.add([newJob({ id: 'later', delay: 2000 }), newJob({ id: 'sooner', delay: 1000 })]);
     assert.equal((await driver.find('later'))?.state, 'delayed');
     serve(async ({ id }) => {
       seen.push(id);
