@@ -68,11 +68,11 @@ function watchedBySentinel(master: () => RunningRedis) {
   return { url, probe: () => probe, replica: () => replica };
 }
 
+const NO_SENTINEL = 'skipped: no redis-server on the PATH to run as Sentinel';
+
 describeWith('redis', 'a connection through Sentinel', { own: true, password: 's3cret' }, (master) => {
   // The server may run in docker, where a Sentinel could not reach it by the address it tells.
-  if (!program)
-    return void describe.skip('skipped: no redis-server on the PATH to run as Sentinel', () =>
-      test('', () => undefined));
+  if (!program) return void describe.skip(NO_SENTINEL, () => test('', () => undefined));
   const { url } = watchedBySentinel(master);
 
   test('finds the master, in the database of the URL', async () => {
@@ -144,7 +144,7 @@ describeWith('redis', 'a connection through Sentinel', { own: true, password: 's
 });
 
 describeWith('redis', 'a master that Sentinel demotes', { own: true, password: 's3cret' }, (master) => {
-  if (!program) return void describe.skip('skipped: as above', () => test('', () => undefined));
+  if (!program) return void describe.skip(NO_SENTINEL, () => test('', () => undefined));
   const { url, probe, replica } = watchedBySentinel(master);
 
   test('is left for the new one, though it lives', async () => {
