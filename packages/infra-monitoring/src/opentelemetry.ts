@@ -11,11 +11,18 @@ interface OtelContext {
   setValue(key: symbol, value: unknown): OtelContext;
 }
 
+interface OtelTraceState {
+  get(key: string): string | undefined;
+  set(key: string, value: string): OtelTraceState;
+  unset(key: string): OtelTraceState;
+  serialize(): string;
+}
+
 interface OtelSpanContext {
   readonly traceId: string;
   readonly spanId: string;
   readonly traceFlags: number;
-  readonly traceState?: { serialize(): string };
+  readonly traceState?: OtelTraceState;
 }
 
 interface OtelSpan {
@@ -82,10 +89,10 @@ export function bridgeOpenTelemetry(monitoring: Monitoring = handle.instance()):
       const span = active().getValue(SPAN) as OtelSpan | undefined;
       return span && contextFrom(span.spanContext());
     },
-    start(name, parent, options) {
+    start(name, parent, options, startTime) {
       try {
         const base = parent ? inside(theirs(), parent as TraceContext) : theirs().setValue(SPAN, undefined);
-        const span = tracer.startSpan(name, optionsOf(options), base);
+        const span = tracer.startSpan(name, optionsOf(options, startTime), base);
         return bridged(span, live);
       } catch {
         return undefined;
@@ -119,7 +126,7 @@ function bridged(span: OtelSpan, live: Map<string, OtelSpan>): BridgedSpan {
 function finish(span: OtelSpan, { name, attributes, events, status, error, ...times }: FinishedSpan): void {
   const endTime = times.startTime + times.duration;
   span.updateName(name);
-  span.setAttributes(attributes);
+  span.setAttributes(times.abandoned ? { ...attributes, 'infra.abandoned': true } : attributes);
   for (const event of events) span.addEvent(event.name, event.attributes, event.time);
   if (error) span.recordException({ name: error.type, message: error.message, stack: error.stack }, endTime);
   if (status !== 'unset')
@@ -127,14 +134,36 @@ function finish(span: OtelSpan, { name, attributes, events, status, error, ...ti
   span.end(endTime);
 }
 
-const optionsOf = (options: SpanOptions | undefined): object => ({
+/** With our own start: their clock is another one, and a short span would end before it began. */
+const optionsOf = (options: SpanOptions | undefined, startTime: number): object => ({
+  startTime,
   kind: KINDS[options?.kind ?? 'internal'],
   attributes: options?.attributes ?? {},
   links: (options?.links ?? []).map((link) => ({
-    context: { traceId: link.traceId, spanId: link.spanId, traceFlags: link.sampled ? 1 : 0 },
+    context: contextOf(link),
     attributes: 'attributes' in link ? link.attributes : undefined,
   })),
 });
+
+const contextOf = ({ traceId, spanId, sampled, state }: TraceContext | Span): OtelSpanContext => ({
+  traceId,
+  spanId,
+  traceFlags: sampled ? 1 : 0,
+  ...(state === undefined ? {} : { traceState: stateOf(state) }),
+});
+
+/** A tracestate as their samplers and propagators use it. What was set last comes first, as W3C has it. */
+function stateOf(text: string): OtelTraceState {
+  const items = text.split(',').map((item) => item.trim());
+  const others = (key: string): string[] =>
+    items.filter((item) => item !== '' && !item.startsWith(`${key}=`));
+  return {
+    get: (key) => items.find((item) => item.startsWith(`${key}=`))?.slice(key.length + 1),
+    set: (key, value) => stateOf([`${key}=${value}`, ...others(key)].join()),
+    unset: (key) => stateOf(others(key).join()),
+    serialize: () => text,
+  };
+}
 
 function contextFrom({ traceId, spanId, traceFlags, traceState }: OtelSpanContext): TraceContext {
   const state = traceState?.serialize();
@@ -142,10 +171,11 @@ function contextFrom({ traceId, spanId, traceFlags, traceState }: OtelSpanContex
 }
 
 /** A span of ours that only its ids are known of: it came with a job, or it is over. */
-function remote({ traceId, spanId, sampled }: TraceContext | Span): OtelSpan {
+function remote(span: TraceContext | Span): OtelSpan {
   const nothing = (): void => undefined;
+  const context = contextOf(span);
   return {
-    spanContext: () => ({ traceId, spanId, traceFlags: sampled ? 1 : 0 }),
+    spanContext: () => context,
     updateName: nothing,
     setAttributes: nothing,
     addEvent: nothing,

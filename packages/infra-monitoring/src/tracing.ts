@@ -2,7 +2,7 @@ import type { Clock, Duration, TraceContext } from '@vibeonrails/infra-core';
 import { contextStorage, systemClock, toMs } from './core.ts';
 import { wholeNumber } from './errors.ts';
 import { isThenable, type Timer, timerOn } from './time.ts';
-import type { TracingBridge } from './tracing/bridge.ts';
+import type { BridgedSpan, TracingBridge } from './tracing/bridge.ts';
 import { ErrorTraces } from './tracing/error-traces.ts';
 import { newSpanId, newTraceId } from './tracing/ids.ts';
 import { LiveSpans, RecordedSpan } from './tracing/live-spans.ts';
@@ -109,7 +109,13 @@ function tracerOver(
 
   const begin = (name: string, how: SpanOptions | undefined): Span => {
     const parent = how?.parent === undefined ? current() : (how.parent ?? undefined);
-    const bridged = bridge?.start(spanName(name), parent, how);
+    let startedAt: number | undefined;
+    let bridged: BridgedSpan | undefined;
+    if (bridge !== undefined) {
+      // One start for both, so that neither ends before it began.
+      startedAt = timer.elapsed();
+      bridged = bridge.start(spanName(name), parent, how, timer.epoch(startedAt));
+    }
     const traceId = bridged?.traceId ?? parent?.traceId ?? newTraceId();
     const span: Span = {
       traceId,
@@ -120,7 +126,7 @@ function tracerOver(
       sampled: !live.closed && (bridged?.sampled ?? sampler(traceId, parent?.sampled)),
       state: bridged ? bridged.state : parent?.state,
     };
-    if (span.sampled) return live.add(span, how, bridged);
+    if (span.sampled) return live.add(span, how, bridged, startedAt);
     if (errors === undefined || live.closed) return span;
     const recorded = live.add(span, how, undefined);
     errors.started(traceId);

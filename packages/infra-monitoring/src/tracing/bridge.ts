@@ -11,10 +11,14 @@ export interface BridgedSpan extends TraceContext {
 export interface TracingBridge {
   /** The span that is current in both: of the two systems' current ones, the inner. */
   current(ours: TraceContext | undefined): TraceContext | undefined;
-  /** Starts a span over there, under `parent`. `undefined` when it cannot be had: ours is then recorded alone. */
+  /**
+   * Starts a span over there, under `parent`, at `startTime` in milliseconds since the Unix epoch. `undefined` when it
+   * cannot be had: ours is then recorded alone.
+   */
   start(
     name: string,
     parent: TraceContext | Span | undefined,
     options: SpanOptions | undefined,
+    startTime: number,
   ): BridgedSpan | undefined;
 }

@@ -149,10 +149,15 @@ export class LiveSpans {
     return this.#spans.get(spanId);
   }
 
-  /** Records `span` from now on. Links that cannot be read are left out. */
-  add(span: Span, how: SpanOptions | undefined, bridged: BridgedSpan | undefined): RecordedSpan {
+  /** Records `span`, from now on unless told otherwise. Links that cannot be read are left out. */
+  add(
+    span: Span,
+    how: SpanOptions | undefined,
+    bridged: BridgedSpan | undefined,
+    from?: number,
+  ): RecordedSpan {
     const { timer } = this.#options;
-    const startedAt = timer.elapsed();
+    const startedAt = from ?? timer.elapsed();
     const recorded = new RecordedSpan(span, startedAt, timer.epoch(startedAt), bridged);
     const { parentSpanId, kind } = span;
     if (parentSpanId !== undefined) recorded.parentIsRemote = this.#isRemote(parentSpanId, kind, bridged);
