@@ -69,7 +69,7 @@ export interface DriverJob {
 export interface Gate {
   /** So many run at once. */
   readonly concurrency?: { readonly key: string; readonly limit: number };
-  /** So many start in each window of `per` milliseconds. */
+  /** So many start in each window of `per` milliseconds. Windows of another length are counted on their own. */
   readonly rate?: { readonly key: string; readonly limit: number; readonly per: number };
 }
 

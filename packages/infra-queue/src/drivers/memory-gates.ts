@@ -14,33 +14,57 @@ interface Places {
   readonly parked: Set<MemoryJob>;
 }
 
+/** The last window that is given out, how many have it; the window of the last start, how many it had. */
+interface Window {
+  readonly number: number;
+  readonly count: number;
+  readonly at: number;
+  readonly started: number;
+  readonly ends: number;
+}
+
 /** More windows than this are looked through for those that are over. */
 const MANY_WINDOWS = 10_000;
 
 /** Makes {@link MemoryGates}. */
 export function memoryGates(): MemoryGates {
   const places = new Map<string, Places>();
-  const windows = new Map<string, { number: number; count: number; ends: number }>();
+  const windows = new Map<string, Window>();
   const gates = new WeakMap<MemoryJob, Gate>();
-  const slots = new WeakMap<MemoryJob, number>();
+  const slots = new WeakMap<MemoryJob, { slot: number; per: number }>();
 
   const placesOf = (key: string): Places => {
     const found = places.get(key) ?? { inside: new Set(), parked: new Set() };
     places.set(key, found);
     return found;
   };
-  /** The time from which a job may start. Each gets a window once, and comes back when that is open. */
+  /**
+   * The time from which a job may start: now or before, and it is counted. One that comes when its window is open, or late,
+   * starts while the current window has had fewer starts than it may, and else gets another.
+   */
   const slotOf = (job: MemoryJob, { key, limit, per }: NonNullable<Gate['rate']>, now: number): number => {
-    const reserved = slots.get(job);
-    if (reserved !== undefined) return reserved;
     if (windows.size > MANY_WINDOWS)
       for (const [other, { ends }] of windows) if (ends <= now) windows.delete(other);
     const current = Math.floor(now / per);
-    let { number, count } = windows.get(key) ?? { number: current, count: 0 };
+    let { number, count, at, started } = windows.get(key) ?? {
+      number: current,
+      count: 0,
+      at: current,
+      started: 0,
+    };
     if (number < current) [number, count] = [current, 0];
-    if (count >= limit) [number, count] = [number + 1, 0];
-    windows.set(key, { number, count: count + 1, ends: (number + 1) * per });
-    return number * per;
+    if (at !== current) [at, started] = [current, 0];
+    const reserved = slots.get(job);
+    let slot = reserved?.per === per ? reserved.slot : undefined;
+    if (slot === undefined || (slot <= now && started >= limit)) {
+      if (number === current) count = Math.max(count, started);
+      if (count >= limit) [number, count] = [number + 1, 0];
+      count += 1;
+      slot = number * per;
+    }
+    if (slot <= now) started += 1;
+    windows.set(key, { number, count, at, started, ends: (number + 1) * per });
+    return slot;
   };
 
   return {
@@ -52,15 +76,15 @@ export function memoryGates(): MemoryGates {
         at.parked.add(job);
         return PARK;
       }
+      at?.parked.delete(job);
       if (rate) {
-        const slot = slotOf(job, { ...rate, key: `${job.given.queue} ${rate.key}` }, now);
+        const slot = slotOf(job, { ...rate, key: `${job.given.queue} ${rate.per} ${rate.key}` }, now);
         if (slot > now) {
-          slots.set(job, slot);
+          slots.set(job, { slot, per: rate.per });
           return slot - now;
         }
         slots.delete(job);
       }
-      at?.parked.delete(job);
       at?.inside.add(job);
       return 0;
     },

@@ -99,4 +99,122 @@ export function gates(test: Test): void {
     // Three windows: the whole of the second lies between the first start and the last.
     assert.ok(Math.max(...starts) - Math.min(...starts) >= rate.per);
   });
+  test('lets as many others of a key start as end at the same time', async ({ driver, serve, until }) => {
+    const limit = 4;
+    let ends: (() => void)[] = [];
+    let seen = 0;
+    serve(
+      behind(
+        driver,
+        () => ({ concurrency: { key: 'k', limit } }),
+        async () => {
+          const end = gate();
+          ends.push(end.open);
+          seen += 1;
+          await end.opened;
+          return done;
+        },
+      ),
+      20,
+    );
+    await driver.add(Array.from({ length: 4 * limit }, () => newJob()));
+    for (let round = 1; round <= 4; round += 1) {
+      // Sooner than any of them tries again by itself.
+      await until(() => seen === round * limit, `round ${round} starts in full`);
+      await until(
+        async () => (await driver.stats())[0]?.delayed === (4 - round) * limit,
+        'the others are parked',
+      );
+      const ending = ends;
+      ends = [];
+      for (const end of ending) end();
+    }
+    await until(async () => (await driver.stats())[0]?.completed === 4 * limit, 'all complete');
+  });
+  test('leaves a job in peace that was parked and then meets the rate', async ({
+    driver,
+    serve,
+    until,
+    pass,
+  }) => {
+    const both: Gate = {
+      concurrency: { key: 'k', limit: 1 },
+      rate: { key: 'k', limit: 1, per: 30 * 86_400_000 },
+    };
+    const end = gate();
+    let tries = 0;
+    serve(
+      behind(
+        driver,
+        () => {
+          tries += 1;
+          return both;
+        },
+        async () => {
+          await end.opened;
+          return done;
+        },
+      ),
+    );
+    await driver.add([newJob(), newJob(), newJob()]);
+    await until(async () => (await driver.stats())[0]?.delayed === 2, 'two are parked');
+    end.open();
+    await until(async () => (await driver.stats())[0]?.completed === 1, 'the first completes');
+    await until(() => tries >= 5, 'the others meet the rate');
+    await pass(1000);
+    // One and two times two, and what came between.
+    assert.ok(tries <= 12, `${tries} tries`);
+  });
+  test('starts no more in a window than it may when the windows of many have passed', async ({
+    driver,
+    serve,
+    until,
+    pass,
+  }) => {
+    const rate = { key: 'k', limit: 2, per: 400 };
+    serve(
+      behind(
+        driver,
+        () => ({ rate }),
+        async () => done,
+      ),
+    );
+    const jobs = Array.from({ length: 16 }, () => newJob());
+    await driver.add(jobs);
+    await until(async () => {
+      const counts = (await driver.stats())[0];
+      return counts?.waiting === 0 && counts.active === 0;
+    }, 'each has a window');
+    await driver.pause('default');
+    await pass(5000);
+    const before = new Set((await driver.list({ state: 'completed', limit: 20 })).map(({ id }) => id));
+    await driver.resume('default');
+    await pass(2000);
+    await until(async () => (await driver.stats())[0]?.completed === jobs.length, 'all complete');
+    const starts = (await driver.list({ state: 'completed', limit: 20 }))
+      .filter(({ id }) => !before.has(id))
+      .map(({ startedAt = 0 }) => startedAt);
+    // The first and the last window may be cut short; one more, as a job is handed out before it is let in.
+    const windows = Math.ceil(starts.length / rate.limit) - 3;
+    assert.ok(Math.max(...starts) - Math.min(...starts) >= windows * rate.per);
+  });
+  test('starts a job at once when the windows of its key have become longer', async ({
+    driver,
+    serve,
+    until,
+  }) => {
+    let per = 300;
+    serve(
+      behind(
+        driver,
+        () => ({ rate: { key: 'k', limit: 2, per } }),
+        async () => done,
+      ),
+    );
+    await driver.add([newJob()]);
+    await until(async () => (await driver.stats())[0]?.completed === 1, 'the first completes');
+    per = 3_600_000;
+    await driver.add([newJob()]);
+    await until(async () => (await driver.stats())[0]?.completed === 2, 'the second does');
+  });
 }
