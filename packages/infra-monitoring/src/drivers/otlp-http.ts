@@ -32,6 +32,8 @@ interface Attempt extends OtlpOutcome {
 const RETRYABLE = [429, 502, 503, 504];
 const FIRST_DELAY = 1000;
 const LONGEST_DELAY = 5000;
+/** Characters that are read of an answer. */
+const MAX_ANSWER = 64 * 1024;
 const compress = promisify(gzip);
 
 /** Posts one batch, and again while that makes sense. Never rejects; an abort gives it up. */
@@ -81,7 +83,7 @@ async function post(
         signal: stop.signal,
       }),
     );
-    const text = await response.text();
+    const text = await answerOf(response);
     if (response.ok) return { delivered: true, retry: false, ...partialSuccess(text) };
     const retryAfter = retryAfterOf(response.headers.get('retry-after'), clock);
     return {
@@ -98,6 +100,17 @@ async function post(
     cancel();
     outer.removeEventListener('abort', abort);
   }
+}
+
+/** What a collector says of a batch is short; what else may be at its address need not end. */
+async function answerOf(response: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = '';
+  for await (const chunk of response.body ?? []) {
+    text += decoder.decode(chunk, { stream: true });
+    if (text.length > MAX_ANSWER) break;
+  }
+  return text;
 }
 
 /** The code alone: a message may hold the address, and an address a key. */
