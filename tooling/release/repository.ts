@@ -100,8 +100,10 @@ function cloned(folder: string, registry: Registry, pnpm: string): Clone {
     },
     version: (short) => {
       const { version } = JSON.parse(read(`packages/${short}/package.json`)) as { version: string };
-      const file = `packages/${short}/src/version.ts`;
-      if (existsSync(join(folder, file)) && !read(file).includes(`'${version}'`))
+      const file = ['version.ts', 'module.ts']
+        .map((base) => `packages/${short}/src/${base}`)
+        .find((candidate) => existsSync(join(folder, candidate)));
+      if (file && !read(file).includes(`VERSION = '${version}'`))
         throw new Error(`${file} does not say ${version}, as package.json does.`);
       return version;
     },

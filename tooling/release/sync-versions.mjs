@@ -1,11 +1,13 @@
-// Writes each package's version into its src/version.ts; runs after `changeset version`.
+// Writes each package's version into its src/version.ts or src/module.ts; runs after `changeset version`.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const packages = new URL('../../packages/', import.meta.url);
 for (const name of readdirSync(packages)) {
-  const file = new URL(`${name}/src/version.ts`, packages);
-  if (!existsSync(file)) continue;
+  const file = ['version.ts', 'module.ts']
+    .map((base) => new URL(`${name}/src/${base}`, packages))
+    .find((candidate) => existsSync(candidate));
+  if (!file) continue;
   const { version } = JSON.parse(readFileSync(new URL(`${name}/package.json`, packages), 'utf8'));
   const text = readFileSync(file, 'utf8');
   const next = text.replace(/VERSION = '[^']*'/, `VERSION = '${version}'`);

@@ -1,5 +1,5 @@
 // What the release workflow runs to make the next versions: no major without that of the meta-package, then
-// `changeset version` with the options given, then each package's src/version.ts.
+// `changeset version` with the options given, then each package's version in its source.
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 

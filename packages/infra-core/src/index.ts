@@ -48,6 +48,7 @@ export {
   type ModuleInstance,
   modulesInUse,
 } from './module.ts';
+export { type Once, once } from './once.ts';
 export type { CacheOperation, Operations, QueueOperation, StorageOperation } from './operations.ts';
 export { type Carrier, extract, inject } from './propagation.ts';
 export {

@@ -18,10 +18,9 @@ export interface CheckSettings {
 
 /** A check with its memory: the last row, the failures in a row, and the run under way. */
 export interface RegisteredCheck {
-  readonly settings: CheckSettings;
   /** Its row: from the cache, of the run under way, or of a new one; `fresh` skips the cache. Never rejects. */
   row(fresh: boolean): Promise<HealthRow>;
-  /** Ends the background runs, and the wait for the run under way. */
+  /** Ends the wait for the run under way. */
   stop(): void;
 }
 
@@ -42,7 +41,7 @@ interface Flight {
 const runs: Operation<'health.check'> = operation('health.check');
 const log = logger.child({ module: 'health' });
 
-/** Gives a check its memory, and starts its background runs where it has an interval. */
+/** Gives a check its memory. */
 export function registeredCheck(settings: CheckSettings, clock: Clock, stalls: Stalls): RegisteredCheck {
   const { name, timeout, interval } = settings;
   const maxAge = interval > 0 ? Math.max(settings.cacheFor, interval + timeout) : settings.cacheFor;
@@ -91,14 +90,9 @@ export function registeredCheck(settings: CheckSettings, clock: Clock, stalls: S
     return remember({ result: failure(`has not come back for ${late} ms`) }, flight.startedAt);
   };
 
-  const cancelTicks = interval > 0 ? every(interval, clock, () => row(true)) : undefined;
   return {
-    settings,
     row,
-    stop() {
-      cancelTicks?.();
-      flight?.stop();
-    },
+    stop: () => flight?.stop(),
   };
 }
 
@@ -146,19 +140,4 @@ function logChange(
   } catch {
     // A line that cannot be written must not cost the report.
   }
-}
-
-function every(interval: number, clock: Clock, work: () => Promise<unknown>): () => void {
-  let stopped = false;
-  let cancel = (): void => undefined;
-  const arm = (): void => {
-    cancel = clock.after(interval, () => {
-      void work().then(() => stopped || arm());
-    });
-  };
-  arm();
-  return () => {
-    stopped = true;
-    cancel();
-  };
 }

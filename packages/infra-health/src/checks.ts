@@ -1,4 +1,4 @@
-import { type CheckSettings, type RegisteredCheck, registeredCheck } from './check.ts';
+import type { CheckSettings } from './check.ts';
 import {
   type Clock,
   type Duration,
@@ -6,12 +6,13 @@ import {
   type LifecycleState,
   lifecycleState,
   type ModuleInstance,
+  once,
   onShutdown,
   systemClock,
   toMs,
 } from './core.ts';
 import { HealthCheckDuplicateError, HealthCheckInvalidError } from './errors.ts';
-import { type HealthReport, type HealthRow, statusOf, worseOf } from './report.ts';
+import type { HealthReport } from './report.ts';
 
 /**
  * The groups the endpoints ask for: `ready` (may traffic come here), `live` (would a restart help), `startup` (has
@@ -72,103 +73,74 @@ export interface Health extends ModuleInstance {
   markStarted(): void;
 }
 
-/** Groups that may be empty. Any other one without a check is a misspelt name. */
-const KNOWN: readonly string[] = ['ready', 'live', 'startup'];
-
-/** Makes a registry of its own, independent of the default one. */
+/** Makes a registry of its own, independent of the default one. What runs its checks loads with the first of them. */
 export function createHealth(options: HealthOptions = {}): Health {
   const { clock = systemClock, lifecycle = lifecycleState } = options;
   const timeout = toMs(options.timeout ?? '2s');
-  const registered = new Map<string, RegisteredCheck>();
-  const stalls = { lastAt: Number.NEGATIVE_INFINITY };
+  const checks = new Map<string, CheckSettings>();
+  const ticks = new Map<CheckSettings, () => void>();
   let started = false;
   const forgetHook = onShutdown('health', () => close(), { phase: 'stop' });
+  const open = once(async () => {
+    const { openEngine } = await import('./engine.ts');
+    return openEngine({ checks, clock, lifecycle, isStarted: () => started });
+  });
+
+  const stop = async (settings: CheckSettings): Promise<void> => {
+    ticks.get(settings)?.();
+    ticks.delete(settings);
+    const engine = await open.done()?.catch(() => undefined);
+    engine?.stop(settings);
+  };
 
   /** Background runs end; asked for, the checks still answer, so that the probes are served to the last. */
   async function close(): Promise<void> {
     forgetHook();
-    for (const check of registered.values()) check.stop();
+    await Promise.all(Array.from(checks.values(), stop));
   }
-
-  /** What is wrong where no check says so. */
-  const obstacle = (group: string | undefined, found: number): string | undefined => {
-    if (group === 'startup' && !started) return 'starting: markStarted() was not called yet';
-    if (group !== undefined && found === 0 && !KNOWN.includes(group))
-      return `no check belongs to the group ${JSON.stringify(group)}`;
-    return undefined;
-  };
-
-  const check = async ({ group, fresh = false, signal }: CheckHealthOptions = {}): Promise<HealthReport> => {
-    const startedAt = clock.now();
-    const report = (rows: readonly HealthRow[], message?: string): HealthReport => ({
-      status: worseOf(statusOf(rows), message ? 'error' : 'ok'),
-      ...(message ? { message } : {}),
-      ...(group === undefined ? {} : { group }),
-      ms: Math.round(clock.now() - startedAt),
-      checks: rows,
-    });
-    // Connections are being closed by now: the checks would only tell what is known.
-    if ((group === undefined || group === 'ready') && lifecycle() !== 'running')
-      return report([], 'shutting down');
-    const chosen = [...registered.values()].filter(
-      ({ settings }) => group === undefined || settings.groups.includes(group),
-    );
-    const patience = untilAborted(clock, signal);
-    const rows = await Promise.all(chosen.map((one) => patience.row(one.row(fresh), one.settings)));
-    patience.end();
-    return report(rows, obstacle(group, chosen.length));
-  };
 
   return {
     register(name, fn, given = {}) {
       const settings = settingsOf(name, fn, given, timeout);
-      if (registered.has(name) && !given.replace) throw new HealthCheckDuplicateError(name);
-      registered.get(name)?.stop();
-      const made = registeredCheck(settings, clock, stalls);
-      registered.set(name, made);
+      const former = checks.get(name);
+      if (former && !given.replace) throw new HealthCheckDuplicateError(name);
+      if (former) void stop(former);
+      checks.set(name, settings);
+      if (settings.interval > 0)
+        ticks.set(
+          settings,
+          every(settings.interval, clock, async () => (await open()).run(settings)),
+        );
       return () => {
-        made.stop();
-        if (registered.get(name) === made) registered.delete(name);
+        void stop(settings);
+        if (checks.get(name) === settings) checks.delete(name);
       };
     },
-    check: (given) => check(given ?? {}),
+    check: async (given) => (await open()).check(given ?? {}),
     markStarted() {
       started = true;
     },
-    ready: async () => undefined,
+    async ready() {
+      await open();
+    },
     close,
   };
 }
 
-/** Rows for those who stop waiting: the check itself goes on for the others. One listener, however many checks. */
-function untilAborted(clock: Clock, signal: AbortSignal | undefined): Patience {
-  if (!signal) return { row: (row) => row, end: () => undefined };
-  const startedAt = clock.now();
-  let stop = (): void => undefined;
-  const aborted = new Promise<void>((resolve) => {
-    stop = resolve;
-  });
-  // Not at once: a row that needs no waiting is still given.
-  if (signal.aborted) setImmediate(stop);
-  else signal.addEventListener('abort', stop, { once: true });
-  const unanswered = ({ name, critical }: CheckSettings): HealthRow => ({
-    name,
-    status: 'error',
-    message: 'was not waited for: the request was aborted',
-    critical,
-    ms: Math.round(clock.now() - startedAt),
-    checkedAt: new Date(startedAt).toISOString(),
-    failures: 0,
-  });
-  return {
-    row: (row, settings) => Promise.race([row, aborted.then(() => unanswered(settings))]),
-    end: () => signal.removeEventListener('abort', stop),
+function every(interval: number, clock: Clock, work: () => Promise<unknown>): () => void {
+  let stopped = false;
+  let cancel = (): void => undefined;
+  const arm = (): void => {
+    cancel = clock.after(interval, () => void work().then(again, again));
   };
-}
-
-interface Patience {
-  row(row: Promise<HealthRow>, settings: CheckSettings): Promise<HealthRow>;
-  end(): void;
+  const again = (): void => {
+    if (!stopped) arm();
+  };
+  arm();
+  return () => {
+    stopped = true;
+    cancel();
+  };
 }
 
 function settingsOf(

@@ -6,9 +6,9 @@ export {
   type HealthGroup,
   type HealthOptions,
 } from './checks.ts';
-export { checkHealth, configureHealth, healthHandler, markStarted, registerHealthCheck } from './default.ts';
 export { HealthCheckDuplicateError, HealthCheckInvalidError } from './errors.ts';
 export type { HealthHandlerOptions } from './handler.ts';
+export { checkHealth, configureHealth, healthHandler, markStarted, registerHealthCheck } from './module.ts';
 export {
   type DiskCheckOptions,
   disk,

@@ -1,9 +1,11 @@
 import { setImmediate, setTimeout as wait } from 'node:timers/promises';
 import type { Clock } from '@vibeonrails/infra-core';
 import { fakeClock, resetInfra } from '@vibeonrails/infra-core/testing';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { createHealth } from '../src/index.ts';
 
+// What runs the checks is loaded: the clocks below do not wait for it.
+beforeAll(() => createHealth().ready());
 beforeEach(() => void vi.spyOn(process.stderr, 'write').mockReturnValue(true));
 afterEach(resetInfra);
 

@@ -1,0 +1,33 @@
+import { expect, test, vi } from 'vitest';
+import { once } from '../src/index.ts';
+
+test('the work is done once, however many ask while it is under way and after', async () => {
+  const work = vi.fn(async () => ({}));
+  const open = once(work);
+  expect(work).not.toHaveBeenCalled();
+  const [first, second] = await Promise.all([open(), open()]);
+  expect(first).toBe(second);
+  expect(await open()).toBe(first);
+  expect(work).toHaveBeenCalledTimes(1);
+});
+
+test('a failure is that of all who wait for it, and the next call tries again', async () => {
+  const work = vi
+    .fn<() => Promise<string>>()
+    .mockRejectedValueOnce(new Error('away'))
+    .mockResolvedValue('there');
+  const open = once(work);
+  const outcomes = await Promise.allSettled([open(), open()]);
+  expect(outcomes).toMatchObject([{ reason: { message: 'away' } }, { reason: { message: 'away' } }]);
+  expect(open.done()).toBeUndefined();
+  expect(await open()).toBe('there');
+  expect(work).toHaveBeenCalledTimes(2);
+});
+
+test('done() starts nothing, and gives the work under way', async () => {
+  const open = once(async () => 'done');
+  expect(open.done()).toBeUndefined();
+  const opened = open();
+  expect(open.done()).toBe(opened);
+  expect(await open.done()).toBe('done');
+});
