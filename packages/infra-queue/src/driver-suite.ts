@@ -2,6 +2,7 @@ import { type DriverUnderTest, type Test, withBench } from './suite/bench.ts';
 import { control } from './suite/control.ts';
 import { gates } from './suite/gates.ts';
 import { handingOut } from './suite/handing-out.ts';
+import { keepLast } from './suite/keep-last.ts';
 import { listing } from './suite/listing.ts';
 import { outcomes } from './suite/outcomes.ts';
 import { scheduling } from './suite/scheduling.ts';
@@ -26,6 +27,7 @@ export function queueDriverSuite(
     handingOut(test);
     outcomes(test);
     uniqueJobs(test);
+    keepLast(test);
     gates(test);
     control(test);
     listing(test);

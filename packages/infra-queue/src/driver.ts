@@ -10,16 +10,29 @@ export type JobState = 'waiting' | 'delayed' | 'active' | 'completed' | 'dead';
 /** Every {@link JobState}, in the order a job list shows them. */
 export const JOB_STATES: readonly JobState[] = ['active', 'waiting', 'delayed', 'dead', 'completed'];
 
+/**
+ * What becomes of a job whose key another one holds. `skip`: the new one is dropped. `replace`: one that waits or is delayed
+ * gives way to it; while the holder is active, it is dropped. `keep-last`: as `replace`, and while the holder is active the
+ * newest is kept, to be stored when the holder has completed, is dead, or is cancelled while it waits for another attempt.
+ */
+export type OnConflict = 'skip' | 'replace' | 'keep-last';
+
 /** Keeps two jobs of one key from waiting at once. */
 export interface UniqueKey {
   readonly key: string;
   /**
    * How long the key is held, in milliseconds from the job that took it, also when that has finished by then. Without it
-   * the key is held until the job has completed or is dead. A job that is cancelled before it runs gives it up.
+   * the key is held until the job has completed or is dead. A job that is cancelled before it runs gives it up. With
+   * `keep-last` it holds no key: it becomes {@link DriverJob.apart}.
    */
   readonly ttl?: number;
-  /** True: a job that waits or is delayed gives way to the new one. False, or while it is active: the new one is dropped. */
-  readonly replace: boolean;
+  readonly onConflict: OnConflict;
+}
+
+/** The gate that a job with this key asks for: see {@link DriverJob.apart}. */
+export function apartOf(unique: UniqueKey | undefined): DriverJob['apart'] {
+  const { key, ttl, onConflict } = unique ?? {};
+  return key !== undefined && ttl !== undefined && onConflict === 'keep-last' ? { key, ms: ttl } : undefined;
 }
 
 /** A job on its way in. */
@@ -42,7 +55,10 @@ export interface NewJob {
   readonly tick?: number;
 }
 
-/** What became of a {@link NewJob}. `duplicate` carries the id of the job that was there. */
+/**
+ * What became of a {@link NewJob}. `duplicate` carries the id of the job that was there. One that is kept until the holder
+ * of its key has ended is `enqueued`, or `replaced` where another was kept: `find` and `cancel` know it.
+ */
 export interface Added {
   readonly id: string;
   readonly status: 'enqueued' | 'duplicate' | 'replaced';
@@ -63,6 +79,8 @@ export interface DriverJob {
   readonly addedAt: number;
   /** For a job made by a schedule: the time it was due. */
   readonly tick?: number;
+  /** For a job with `keep-last` and a `ttl`: the gate between those of its key. */
+  readonly apart?: NonNullable<Gate['apart']>;
 }
 
 /** What a job must pass before it runs, together with every job of the same key in its queue, in whatever process. */
@@ -71,6 +89,8 @@ export interface Gate {
   readonly concurrency?: { readonly key: string; readonly limit: number };
   /** So many start in each window of `per` milliseconds. Windows of another length are counted on their own. */
   readonly rate?: { readonly key: string; readonly limit: number; readonly per: number };
+  /** From the start of one to that of another pass at least `ms`; the attempts of one job are not kept apart. */
+  readonly apart?: { readonly key: string; readonly ms: number };
 }
 
 /** How a run ended, and so what the driver does with the job. */

@@ -59,7 +59,7 @@ export interface EnqueuedChain {
 
 /**
  * What became of a job. `duplicate`: there is one already, under the returned id. `replaced`: it took the place of one
- * that waited under the same unique key.
+ * that waited under the same unique key, or that `keep-last` had kept.
  */
 export type Enqueued = Added;
 
@@ -92,7 +92,7 @@ export async function prepareJob<S extends Schema>(
 const carrier = (): Record<string, string> => inject({}) as Record<string, string>;
 
 function uniqueKey<P>({ name }: { name: string }, payload: P, unique: UniqueOptions<P>): UniqueKey {
-  const { key, for: window, onConflict } = unique;
+  const { key, for: window, onConflict = 'skip' } = unique;
   const text = typeof key === 'function' ? key(payload) : key;
   if (typeof text !== 'string' || text === '')
     throw new QueueOptionError(
@@ -103,7 +103,7 @@ function uniqueKey<P>({ name }: { name: string }, payload: P, unique: UniqueOpti
   return {
     key: `${name}:${text}`,
     ...(window === undefined ? {} : { ttl: toMs(window) }),
-    replace: onConflict === 'replace',
+    onConflict,
   };
 }
 

@@ -31,6 +31,7 @@ export type {
   KeepPolicy,
   ListQuery,
   NewJob,
+  OnConflict,
   Outcome,
   Priority,
   Process,

@@ -18,7 +18,7 @@ import {
   QUEUE_FORM,
   register,
 } from './definitions.ts';
-import type { Priority } from './driver.ts';
+import type { OnConflict, Priority } from './driver.ts';
 import { DefinitionError } from './errors.ts';
 
 /** What a handler is told beside its payload, and what it can say. */
@@ -55,10 +55,17 @@ export interface JobContext {
 export interface UniqueOptions<Payload = unknown> {
   /** The key, within the job's name; a function gets the payload as enqueued. */
   key: string | ((payload: Payload) => string);
-  /** Hold the key for this long, also when the job has finished by then. @default until it has completed or is dead */
+  /**
+   * Hold the key for this long, also when the job has finished by then. With `keep-last`, which drops no newcomer: start
+   * jobs of the key at least this far apart. @default until it has completed or is dead
+   */
   for?: Duration;
-  /** `skip` drops the newcomer; `replace` puts it in the place of the one that waits. One that runs is never replaced. @default 'skip' */
-  onConflict?: 'skip' | 'replace';
+  /**
+   * `skip` drops the newcomer. `replace` puts it in the place of the one that waits, and drops it while that one runs.
+   * `keep-last` does the same, and keeps the newest of those that come while one runs: it follows when that has ended, its
+   * `delay` counted from then. One that runs is never replaced. @default 'skip'
+   */
+  onConflict?: OnConflict;
 }
 
 /** The key of a job that must not wait twice: a text, a function of the payload, or {@link UniqueOptions}. */
@@ -253,7 +260,7 @@ export function isUnique<P>(unique: Unique<P>): boolean {
   return (
     (typeof key === 'function' || (typeof key === 'string' && key !== '')) &&
     (window === undefined || (isDuration(window) && toMs(window) > 0)) &&
-    (onConflict === 'skip' || onConflict === 'replace')
+    ['skip', 'replace', 'keep-last'].includes(onConflict)
   );
 }
 

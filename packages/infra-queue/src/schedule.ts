@@ -69,7 +69,7 @@ export function tickJob({ name, queue, overlap, attempts, jitter }: Schedule, ti
     ...{ id, name, queue, payload: 'null', meta: {}, attempts, tick },
     ...{ priority: 'normal', delay: Math.floor(jitter * shareOf(id)) },
     // Held until the job has ended: a tick that comes before makes none.
-    ...(overlap === 'skip' ? { unique: { key: `tick:${name}`, replace: false } } : {}),
+    ...(overlap === 'skip' ? { unique: { key: `tick:${name}`, onConflict: 'skip' } } : {}),
   };
 }
 

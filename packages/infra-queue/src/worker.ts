@@ -91,7 +91,7 @@ export async function runWorker(options: WorkerOptions, host: WorkerHost): Promi
   const process = async (job: DriverJob, signal: AbortSignal): Promise<Outcome> => {
     const task = taskOf(job);
     if (!task) return unknownJob(job, host);
-    const passed = task.gate ? await passGate(job, task, host) : task;
+    const passed = task.gate || job.apart ? await passGate(job, task, host) : task;
     if ('type' in passed) return passed;
     // Stopped while the gate was asked: nobody waits for a handler that starts now, and none would abort it.
     if (stopping) return STOPPED;
@@ -226,7 +226,7 @@ function unknownJob(job: DriverJob, { log }: WorkerHost): Outcome {
 async function passGate(job: DriverJob, task: Task, { driver, log }: WorkerHost): Promise<Task | Outcome> {
   let gate: Gate = {};
   try {
-    gate = task.gate?.() ?? gate;
+    gate = { ...task.gate?.(), ...(job.apart ? { apart: job.apart } : {}) };
   } catch (thrown) {
     return { ...task, run: () => Promise.reject(thrown) };
   }

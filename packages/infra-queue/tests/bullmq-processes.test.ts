@@ -48,14 +48,21 @@ describeWith('redis', 'processes that share a queue on BullMQ', (redis) => {
     return { queue, env: { REDIS_URL: redis().url, QUEUE_PREFIX: prefix } };
   };
 
-  test('a job whose process is killed runs again in another within 12 seconds', {
+  test('a job whose process is killed runs again in another within 12 seconds, before the last that was kept', {
     timeout: 90_000,
   }, async () => {
     const { queue, env } = shared();
     const [first, second] = await Promise.all([worker(env), worker(env)]);
-    const { id } = await queue.enqueue(task(), { ms: 20_000 });
+    const sync = task();
+    const unique = { key: 'k', onConflict: 'keep-last' } as const;
+    const { id } = await queue.enqueue(sync, { ms: 20_000 }, { unique });
     const started = `start ${id} 1`;
     await expect.poll(() => [...first.lines, ...second.lines], slow).toContain(started);
+    const [dropped, kept] = [
+      await queue.enqueue(sync, { ms: 1 }, { unique }),
+      await queue.enqueue(sync, { ms: 2 }, { unique }),
+    ];
+    expect([dropped.status, kept.status]).toEqual(['enqueued', 'replaced']);
     const [victim, other] = first.lines.includes(started) ? [first, second] : [second, first];
     victim.process.kill('SIGKILL');
     const killed = Date.now();
@@ -63,6 +70,10 @@ describeWith('redis', 'processes that share a queue on BullMQ', (redis) => {
     // A loaded machine may take a little longer.
     expect(Date.now() - killed).toBeLessThan(15_000);
     expect(await queue.job(id)).toMatchObject({ state: 'active', attemptsMade: 1 });
+    expect(await queue.job(kept.id)).toMatchObject({ state: 'delayed', payload: { ms: 2 } });
+    await queue.cancelJob(id);
+    await expect.poll(() => other.lines, slow).toContain(`end ${kept.id} 1`);
+    expect(other.lines.filter((line) => line.includes(dropped.id))).toEqual([]);
   });
 
   test('a worker told to end finishes what it runs and leaves the rest', { timeout: 90_000 }, async () => {

@@ -2,7 +2,7 @@ import { QueueKeys } from 'bullmq';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { defineJob, type Job, type JobOptions } from '../src/index.ts';
-import { bench } from './bench.ts';
+import { bench, gate } from './bench.ts';
 
 const schema = z.object({ id: z.string() });
 const define = (options: JobOptions<{ id: string }> = {}, name = 'task'): Job<typeof schema> =>
@@ -172,4 +172,51 @@ test('something that is no job is refused in words', async () => {
       code: 'E_QUEUE_OPTION',
       message: expect.stringContaining('what defineJob() returned'),
     });
+});
+
+test('keep-last lets the newest of those that came while one ran follow it, and says what became of each', async () => {
+  const { queue, clock } = bench();
+  const [running, over] = [gate(), gate()];
+  ran = [];
+  const job = defineJob({
+    ...{ name: 'sync', schema, options: { unique: { key: 'k', onConflict: 'keep-last' } } },
+    handler: async ({ id }) => {
+      ran.push(id);
+      if (id === 'a') await running.opened;
+      if (id === 'd') over.open();
+    },
+  });
+  await queue.startWorker();
+  const first = await queue.enqueue(job, { id: 'a' });
+  await clock.advance(0);
+  const added = [];
+  for (const id of ['b', 'c', 'd']) added.push(await queue.enqueue(job, { id }));
+  expect(added.map(({ status }) => status)).toEqual(['enqueued', 'replaced', 'replaced']);
+  expect(new Set([first, ...added].map(({ id }) => id)).size).toBe(4);
+  expect(await queue.job(added[2]?.id ?? '')).toMatchObject({ state: 'delayed', payload: { id: 'd' } });
+  expect(await queue.job(added[1]?.id ?? '')).toBeUndefined();
+  running.open();
+  await over.opened;
+  expect(ran).toEqual(['a', 'd']);
+});
+
+test('keep-last with a time starts jobs of a key so far apart, and loses no last one', async () => {
+  const { queue, clock } = bench();
+  ran = [];
+  const job = define({ unique: { key: 'k', for: '10m', onConflict: 'keep-last' } });
+  await queue.startWorker();
+  await queue.enqueue(job, { id: 'a' });
+  await clock.advance(0);
+  for (const id of ['b', 'c']) {
+    await queue.enqueue(job, { id });
+    await clock.advance('1m');
+  }
+  expect(ran).toEqual(['a']);
+  await clock.advance('8m');
+  expect(ran).toEqual(['a', 'c']);
+  await queue.enqueue(job, { id: 'd' });
+  await clock.advance('9m');
+  expect(ran).toEqual(['a', 'c']);
+  await clock.advance('1m');
+  expect(ran).toEqual(['a', 'c', 'd']);
 });

@@ -137,8 +137,10 @@ function cancelJob(store: Store, id: string, here: (queue: string) => void): Pro
   return store.run(async (access) => {
     for (const queue of await store.names(access)) {
       const { key } = store.keys(queue);
-      const places = [id, 'wait', 'prioritized', 'delayed', 'active', 'infra:cancelled'].map(key);
-      const result = await access.client.call('EVAL', CANCEL, places.length, ...places, id, key(''));
+      const lists = ['wait', 'prioritized', 'delayed', 'active', 'infra:cancelled', 'infra:kept', 'marker'];
+      const places = [id, ...lists].map(key);
+      const args = [id, key(''), Date.now()];
+      const result = await access.client.call('EVAL', CANCEL, places.length, ...places, ...args);
       if (result === 'signalled') here(queue);
       if (result !== 'unknown') return result as CancelResult;
     }

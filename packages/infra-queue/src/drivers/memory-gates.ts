@@ -30,6 +30,8 @@ const MANY_WINDOWS = 10_000;
 export function memoryGates(): MemoryGates {
   const places = new Map<string, Places>();
   const windows = new Map<string, Window>();
+  /** The last one that started of those to keep apart. */
+  const starts = new Map<string, { job: MemoryJob; ends: number }>();
   const gates = new WeakMap<MemoryJob, Gate>();
   const slots = new WeakMap<MemoryJob, { slot: number; per: number }>();
 
@@ -38,13 +40,15 @@ export function memoryGates(): MemoryGates {
     places.set(key, found);
     return found;
   };
+  const forgetOver = (all: Map<string, { ends: number }>, now: number): void => {
+    if (all.size > MANY_WINDOWS) for (const [key, { ends }] of all) if (ends <= now) all.delete(key);
+  };
   /**
    * The time from which a job may start: now or before, and it is counted. One that comes when its window is open, or late,
    * starts while the current window has had fewer starts than it may, and else gets another.
    */
   const slotOf = (job: MemoryJob, { key, limit, per }: NonNullable<Gate['rate']>, now: number): number => {
-    if (windows.size > MANY_WINDOWS)
-      for (const [other, { ends }] of windows) if (ends <= now) windows.delete(other);
+    forgetOver(windows, now);
     const current = Math.floor(now / per);
     let { number, count, at, started } = windows.get(key) ?? {
       number: current,
@@ -70,7 +74,11 @@ export function memoryGates(): MemoryGates {
   return {
     enter(job, gate, now) {
       gates.set(job, gate);
-      const { concurrency, rate } = gate;
+      const { concurrency, rate, apart } = gate;
+      const group = `${job.given.queue} ${apart?.key}`;
+      const last = apart && starts.get(group);
+      const open = last !== undefined && last.ends > now;
+      if (open && last.job !== job) return last.ends - now;
       const at = concurrency && placesOf(`${job.given.queue} ${concurrency.key}`);
       if (at && !at.inside.has(job) && at.inside.size >= concurrency.limit) {
         at.parked.add(job);
@@ -84,6 +92,10 @@ export function memoryGates(): MemoryGates {
           return slot - now;
         }
         slots.delete(job);
+      }
+      if (apart && !open) {
+        forgetOver(starts, now);
+        starts.set(group, { job, ends: now + apart.ms });
       }
       at?.inside.add(job);
       return 0;

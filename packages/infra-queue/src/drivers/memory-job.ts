@@ -1,4 +1,12 @@
-import type { DriverJob, Failure, JobRecord, JobState, NewJob, Priority } from '../driver.ts';
+import {
+  apartOf,
+  type DriverJob,
+  type Failure,
+  type JobRecord,
+  type JobState,
+  type NewJob,
+  type Priority,
+} from '../driver.ts';
 import type { HeapItem } from './heap.ts';
 
 /** A job as the memory driver holds it. */
@@ -52,8 +60,12 @@ export const dueBefore = (a: MemoryJob, b: MemoryJob): boolean =>
 /** A job as it is handed out. */
 export function driverJob({ given, attemptsMade, starts, addedAt }: MemoryJob): DriverJob {
   const { id, name, queue, payload, meta, tick } = given;
-  const job = { id, name, queue, payload, meta, attempt: attemptsMade + 1, starts, addedAt };
-  return tick === undefined ? job : { ...job, tick };
+  const apart = apartOf(given.unique);
+  return {
+    ...{ id, name, queue, payload, meta, attempt: attemptsMade + 1, starts, addedAt },
+    ...(tick === undefined ? {} : { tick }),
+    ...(apart ? { apart } : {}),
+  };
 }
 
 /** A job as it is listed. */
@@ -63,7 +75,7 @@ export function jobRecord(job: MemoryJob): JobRecord {
   const optional = { startedAt, finishedAt, progress, failure, discarded, tick };
   return {
     ...{ id, name, queue, state, payload, priority, attemptsMade, addedAt },
-    ...(state === 'delayed' ? { runAt } : {}),
+    ...(state === 'delayed' && Number.isFinite(runAt) ? { runAt } : {}),
     ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
   };
 }

@@ -65,7 +65,7 @@ export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
   };
   const host: MemoryQueueHost = {
     ...{ clock, log, keep },
-    ended: (job) => keys.release(job.given),
+    ended: (job) => follow(keys.release(job.given)),
     forgotten: (job) => jobs.delete(job.given.id),
     settled: (job, outcome) => options.onSettled?.(job.given.id, outcome),
     left: (job) => gates.leave(job),
@@ -80,18 +80,34 @@ export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
     if (jobs.has(given.id)) return { id: given.id, status: 'duplicate' };
     const holder = keys.holder(given);
     const former = holder === undefined ? undefined : jobs.get(holder);
-    const gives = given.unique?.replace && (former?.state === 'waiting' || former?.state === 'delayed');
-    if (holder !== undefined && !gives) return { id: holder, status: 'duplicate' };
-    if (former) forget(former);
+    const onConflict = given.unique?.onConflict ?? 'skip';
+    const keeps = onConflict === 'keep-last' && former?.state === 'active';
+    const gives = onConflict !== 'skip' && (former?.state === 'waiting' || former?.state === 'delayed');
+    if (holder !== undefined && !gives && !keeps) return { id: holder, status: 'duplicate' };
+    if (former && gives) forget(former);
     const job = memoryJob(given, seq++, clock.now());
     jobs.set(given.id, job);
-    keys.take(given);
-    queueOf(given.queue).place(job);
-    return { id: given.id, status: former ? 'replaced' : 'enqueued' };
+    const over = keeps ? keys.keep(job) : keys.take(given);
+    if (over) jobs.delete(over.given.id);
+    if (keeps) wait(job);
+    else queueOf(given.queue).place(job);
+    return { id: given.id, status: gives || over ? 'replaced' : 'enqueued' };
+  };
+  /** Lets a job wait, in no queue, for the end of another. */
+  const wait = (job: MemoryJob): void => {
+    job.state = 'delayed';
+    job.runAt = Number.POSITIVE_INFINITY;
+  };
+  /** The holder of its key has ended: a job that was kept is stored. */
+  const follow = (kept: MemoryJob | undefined): void => {
+    if (!kept) return;
+    kept.runAt = clock.now() + kept.given.delay;
+    keys.take(kept.given);
+    queueOf(kept.given.queue).place(kept);
   };
   /** Takes a job out that waits or is delayed. */
   const forget = (job: MemoryJob): void => {
-    queueOf(job.given.queue).take(job);
+    if (!keys.drop(job)) queueOf(job.given.queue).take(job);
     jobs.delete(job.given.id);
   };
   const schedules = memorySchedules(clock, (job) => void addOne(job));
@@ -134,7 +150,7 @@ export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
       }
       if (job?.state !== 'waiting' && job?.state !== 'delayed') return 'unknown';
       forget(job);
-      keys.giveUp(job.given);
+      follow(keys.giveUp(job.given));
       return 'removed';
     },
     async find(id) {

@@ -3,7 +3,7 @@ import { done, gate, newJob, type Test } from './bench.ts';
 
 /** How long a key is held, and who gives way. */
 export function uniqueJobs(test: Test): void {
-  const unique = { key: 'k', replace: false };
+  const unique = { key: 'k', onConflict: 'skip' as const };
   test('drops a second job of a key until the first has ended', async ({ driver, serve, until }) => {
     const running = gate();
     await driver.add([newJob({ id: 'a', unique })]);
@@ -48,7 +48,7 @@ export function uniqueJobs(test: Test): void {
     assert.equal((await driver.add([newJob({ unique })]))[0]?.status, 'enqueued');
   });
   test('frees a key with its window when the job is cancelled before it runs', async ({ driver }) => {
-    const window = { key: 'k', ttl: 60_000, replace: false };
+    const window = { key: 'k', ttl: 60_000, onConflict: 'skip' as const };
     await driver.add([newJob({ id: 'a', unique: window })]);
     assert.equal(await driver.cancel('a'), 'removed');
     assert.equal((await driver.add([newJob({ unique: window })]))[0]?.status, 'enqueued');
@@ -57,7 +57,7 @@ export function uniqueJobs(test: Test): void {
     driver,
     pass,
   }) => {
-    const window = { key: 'k', ttl: 1000, replace: true };
+    const window = { key: 'k', ttl: 1000, onConflict: 'replace' as const };
     await driver.add([newJob({ id: 'a', unique: window }), newJob({ id: 'z', priority: 'low' })]);
     await pass(600);
     assert.equal((await driver.add([newJob({ id: 'b', unique: window })]))[0]?.status, 'replaced');
@@ -74,7 +74,7 @@ export function uniqueJobs(test: Test): void {
     serve,
     until,
   }) => {
-    const replace = { key: 'k', replace: true };
+    const replace = { key: 'k', onConflict: 'replace' as const };
     const running = gate();
     const seen: string[] = [];
     await driver.add([newJob({ id: 'a', unique: replace, delay: 60_000 })]);
@@ -111,7 +111,7 @@ export function uniqueJobs(test: Test): void {
     pass,
     until,
   }) => {
-    const window = { key: 'k', ttl: 1000, replace: false };
+    const window = { key: 'k', ttl: 1000, onConflict: 'skip' as const };
     await driver.add([newJob({ id: 'a', unique: window })]);
     serve(async () => done);
     await until(async () => (await driver.find('a'))?.state === 'completed', 'it completes');

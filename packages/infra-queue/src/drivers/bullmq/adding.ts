@@ -100,14 +100,7 @@ export async function addToQueue(
   plain.eval(UNMARK, ...unmarkArguments(store.keys(name)), ...jobs.map(({ id }) => id));
   for (const [i, job] of jobs.entries()) {
     plain.exists(key(job.id));
-    const places = [
-      key(job.id),
-      key(`de:${job.unique?.key}`),
-      key('wait'),
-      key('prioritized'),
-      key('delayed'),
-    ];
-    if (job.unique?.replace) plain.eval(MAKE_ROOM, places.length, ...places);
+    if (mayReplace(job)) plain.eval(MAKE_ROOM, ...roomArguments(job, key));
     await backend.addJobToTransaction(transaction, prepared[i] as never, job.id, {});
   }
   also?.(plain);
@@ -119,15 +112,29 @@ export async function addToQueue(
   reply(read());
   for (const [i, job] of jobs.entries()) {
     const existed = reply(read());
-    const replaced = job.unique?.replace ? reply(read()) === 1 : false;
+    const room = mayReplace(job) ? Number(reply(read())) : 0;
     const [error, stored] = read();
     // A server that was restarted has forgotten the scripts; alone, a job brings its script along.
     if (error && !/^NOSCRIPT/.test(error.message)) throw error;
     const id = String(error ? await backend.addJob(prepared[i] as never, job.id, {}) : stored);
-    if (existed === 1 || id !== job.id) results.push({ id, status: 'duplicate' });
-    else results.push({ id, status: replaced ? 'replaced' : 'enqueued' });
+    const kept = room > 1 && id !== job.id;
+    if (existed === 1 || room === 4 || (id !== job.id && !kept))
+      results.push({ id: room === 4 ? job.id : id, status: 'duplicate' });
+    else results.push({ id: job.id, status: room === 1 || room === 3 ? 'replaced' : 'enqueued' });
   }
   return results;
+}
+
+const mayReplace = ({ unique }: NewJob): boolean => unique !== undefined && unique.onConflict !== 'skip';
+
+/** What the script MAKE_ROOM is given of a job. */
+function roomArguments(
+  { id, unique }: NewJob,
+  key: (part: string) => string,
+): [number, ...(string | number)[]] {
+  const { key: text = '', onConflict = 'skip' } = unique ?? {};
+  const places = [id, `de:${text}`, 'wait', 'prioritized', 'delayed', 'active', `dn:${text}`, 'infra:kept'];
+  return [places.length, ...places.map(key), onConflict, id, text, key('dn:'), Date.now()];
 }
 
 function reply([error, value]: [Error | null, unknown]): unknown {
@@ -155,9 +162,10 @@ function bullmqJob({ bullmq }: Access, queue: Queue, job: NewJob): object {
 const deduplication = ({
   key,
   ttl,
-  replace,
+  onConflict,
 }: NonNullable<NewJob['unique']>): NonNullable<JobsOptions['deduplication']> => ({
   id: key,
   ...(ttl === undefined ? {} : { ttl }),
-  ...(replace ? { replace } : {}),
+  ...(onConflict === 'skip' ? {} : { replace: true }),
+  ...(onConflict === 'keep-last' ? { keepLastIfActive: true } : {}),
 });

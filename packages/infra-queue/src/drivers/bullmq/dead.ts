@@ -13,7 +13,8 @@ export async function retryDead(store: Store, ids: readonly string[]): Promise<n
       await access.client.call('EVAL', UNMARK, ...unmarkArguments(store.keys(queue)), ...dead);
     const retried = await Promise.allSettled(
       dead.map(async (id) => {
-        await access.client.call('HDEL', key(id), 'stc');
+        // Also its unique key: another job has it by now, and BullMQ would let a third go that waits for the end of that one.
+        await access.client.call('HDEL', key(id), 'stc', 'deid');
         const job = { id, opts: {} } as never;
         await backend.retryFinishedJob(job, 'failed', { resetAttemptsMade: true });
       }),

@@ -2,8 +2,9 @@ import { type DriverJob, type Gate, PARK } from '../../driver.ts';
 import type { Store } from './store.ts';
 
 /**
- * Lets a job through a gate. KEYS: those inside, those parked, the window of the rate, the job. ARGV: id, how many may be
- * inside (0 for any), starts in a window, its length in ms (0 for none), ms to park, the key of a job without its id.
+ * Lets a job through a gate. KEYS: those inside, those parked, the window of the rate, the job, the last one that started
+ * of those to keep apart. ARGV: id, how many may be inside (0 for any), starts in a window, its length in ms (0 for none),
+ * ms to park, the key of a job without its id, ms to keep apart (0 for none).
  * The ms to wait, 0 to go. A place is as good as the lock of its job: who lost its process holds none. A slot lets in from
  * its window on, while the current window has had fewer starts than it may: who comes late may have to take another.
  */
@@ -11,6 +12,11 @@ const ENTER = `
 local id, limit, starts, per = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local apart = tonumber(ARGV[7])
+if apart > 0 then
+  local former, left = redis.call('GET', KEYS[5]), redis.call('PTTL', KEYS[5])
+  if former and former ~= id and left > 0 then return left end
+end
 if limit > 0 and redis.call('SISMEMBER', KEYS[1], id) == 0 and redis.call('SCARD', KEYS[1]) >= limit then
   for _, other in ipairs(redis.call('SMEMBERS', KEYS[1])) do
     if redis.call('EXISTS', ARGV[6] .. other .. ':lock') == 0 then redis.call('SREM', KEYS[1], other) end
@@ -46,6 +52,7 @@ if per > 0 then
   redis.call('PEXPIRE', KEYS[3], string.format('%.0f', (number + 1) * per - now))
   if slot > now then return math.ceil(slot - now) end
 end
+if apart > 0 then redis.call('SET', KEYS[5], id, 'PX', apart, 'NX') end
 if limit > 0 then
   redis.call('SADD', KEYS[1], id)
   redis.call('PEXPIRE', KEYS[1], 604800000)
@@ -83,9 +90,11 @@ return woken`;
 /** Lets an active job through a gate: 0, or the milliseconds to wait. */
 export async function enterGate(store: Store, { queue, id }: DriverJob, gate: Gate): Promise<number> {
   const { key } = store.keys(queue);
-  const { concurrency, rate } = gate;
-  const keys = [...placesOf(key, gate), key(`infra:rate:${rate?.per}:${rate?.key}`), key(id)];
-  const args = [id, concurrency?.limit ?? 0, rate?.limit ?? 0, rate?.per ?? 0, PARK, key('')];
+  const { concurrency, rate, apart } = gate;
+  const parts = [`infra:rate:${rate?.per}:${rate?.key}`, id, `infra:apart:${apart?.key}`];
+  const keys = [...placesOf(key, gate), ...parts.map(key)];
+  const limits = [concurrency?.limit ?? 0, rate?.limit ?? 0, rate?.per ?? 0];
+  const args = [id, ...limits, PARK, key(''), apart?.ms ?? 0];
   return store.run(async ({ client }) =>
     Number(await client.call('EVAL', ENTER, keys.length, ...keys, ...args)),
   );

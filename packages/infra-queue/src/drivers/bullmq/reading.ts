@@ -9,10 +9,12 @@ import {
 } from '../../driver.ts';
 import { PRIORITY_NUMBERS } from './adding.ts';
 import { dueScore, jobRecord, type Row } from './records.ts';
-import { FIND, LIST, STATS } from './scripts.ts';
+import { FIND, FIND_KEPT, LIST, STATS } from './scripts.ts';
 import type { Access, Store } from './store.ts';
 
 const PAGE = 200;
+/** A score that is not due. */
+const FAR = Number.MAX_SAFE_INTEGER;
 
 const byTime = (a: JobRecord, b: JobRecord): number => a.addedAt - b.addedAt;
 const ORDERS: Record<JobState, (a: JobRecord, b: JobRecord) => number> = {
@@ -41,9 +43,23 @@ async function findIn(
   const { key } = store.keys(queue);
   const places = [id, 'active', 'completed', 'failed', 'delayed'].map(key);
   const found = await client.call('EVAL', FIND, places.length, ...places, id);
-  if (!Array.isArray(found)) return undefined;
+  if (!Array.isArray(found)) return findKept(store, { client }, queue, id);
   const [state, score, fields] = found as [JobState, string, string[]];
   return jobRecord(queue, state, [id, score, fields], Date.now());
+}
+
+/** A job that BullMQ keeps, as no job yet, until the holder of its unique key has ended. */
+async function findKept(
+  store: Store,
+  { client }: Pick<Access, 'client'>,
+  queue: string,
+  id: string,
+): Promise<JobRecord | undefined> {
+  const { key } = store.keys(queue);
+  const fields = await client.call('EVAL', FIND_KEPT, 1, key('infra:kept'), id, key(''));
+  if (!Array.isArray(fields)) return undefined;
+  const { runAt: _, ...record } = jobRecord(queue, 'delayed', [id, String(FAR), fields as string[]], 0);
+  return record;
 }
 
 /** Lists jobs of one state, of one queue or of all. */

@@ -15,7 +15,7 @@ const priorityOf = (number: number): Priority => (number >= 3 ? 'low' : number =
 
 /** A job that BullMQ hands out, as the driver hands it out. */
 export function driverJob(queue: string, job: Job): DriverJob {
-  const { tick, telemetry } = job.opts as Job['opts'] & OurOptions;
+  const { tick, telemetry, deduplication } = job.opts as Job['opts'] & OurOptions;
   return {
     id: job.id ?? '',
     name: job.name,
@@ -26,6 +26,9 @@ export function driverJob(queue: string, job: Job): DriverJob {
     starts: job.attemptsStarted,
     addedAt: job.timestamp,
     ...(tick === undefined ? {} : { tick }),
+    ...(deduplication?.keepLastIfActive && deduplication.ttl
+      ? { apart: { key: deduplication.id, ms: deduplication.ttl } }
+      : {}),
   };
 }
 

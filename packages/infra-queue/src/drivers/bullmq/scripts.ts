@@ -1,17 +1,46 @@
 /**
  * Makes room for a job that may replace the holder of its unique key. BullMQ replaces a delayed job only, so one that
- * waits becomes delayed first. KEYS: the new job, the unique key, wait, prioritized, delayed. 1 when the holder gives way.
+ * waits becomes delayed first. While the holder is active, BullMQ keeps a job with `keep-last`, and tells nobody: a hash
+ * of ours says under which key it is. KEYS: the new job, the unique key, wait, prioritized, delayed, active, the kept job
+ * of the key, our hash. ARGV: `keep-last` or `replace`, id, unique key, the key of a kept job without its unique key, the
+ * time. 0 for nothing, 1 when the holder gives way, 2 when the new job will be kept, 3 in the place of another, 4 when it
+ * is kept already.
  */
 export const MAKE_ROOM: string = `
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 local holder = redis.call('GET', KEYS[2])
 if not holder then return 0 end
-if redis.call('ZSCORE', KEYS[5], holder) then return 1 end
-if redis.call('LREM', KEYS[3], 1, holder) > 0 or redis.call('ZREM', KEYS[4], holder) > 0 then
+local former = redis.call('HGET', KEYS[7], 'jid')
+local gives = redis.call('ZSCORE', KEYS[5], holder)
+if not gives and (redis.call('LREM', KEYS[3], 1, holder) > 0 or redis.call('ZREM', KEYS[4], holder) > 0) then
   redis.call('ZADD', KEYS[5], 0, holder)
+  gives = true
+end
+if gives then
+  if former then redis.call('HDEL', KEYS[8], former) end
   return 1
 end
-return 0`;
+if ARGV[1] ~= 'keep-last' or not redis.call('LPOS', KEYS[6], holder) then return 0 end
+if former == ARGV[2] then return 4 end
+if former then redis.call('HDEL', KEYS[8], former) end
+for _, id in ipairs(redis.call('HRANDFIELD', KEYS[8], 2)) do
+  local unique = string.match(redis.call('HGET', KEYS[8], id), ':(.*)')
+  if redis.call('HGET', ARGV[4] .. unique, 'jid') ~= id then redis.call('HDEL', KEYS[8], id) end
+end
+redis.call('HSET', KEYS[8], ARGV[2], ARGV[5] .. ':' .. ARGV[3])
+return former and 3 or 2`;
+
+/**
+ * KEYS: our hash of kept jobs. ARGV: id, the key of a job without its id. The fields of a job that BullMQ keeps until
+ * the holder of its key has ended.
+ */
+export const FIND_KEPT: string = `
+local time, unique = string.match(redis.call('HGET', KEYS[1], ARGV[1]) or '', '^(%d+):(.*)$')
+if not unique then return false end
+local kept = redis.call('HMGET', ARGV[2] .. 'dn:' .. unique, 'jid', 'name', 'data', 'opts')
+if kept[1] ~= ARGV[1] then return false end
+local priority = tostring(cjson.decode(kept[4]).priority or 0)
+return {'name', kept[2], 'data', kept[3], 'opts', kept[4], 'timestamp', time, 'priority', priority}`;
 
 /** KEYS: the job, active, completed, failed, delayed. ARGV: id. Its state, its score where it has one, its fields. */
 export const FIND: string = `
@@ -115,16 +144,38 @@ return {
 }`;
 
 /**
- * Takes out a job that has yet to run, with its unique key, or asks for the end of one that runs. KEYS: the job, wait,
- * prioritized, delayed, active, cancelled. ARGV: id, the key of a job without its id. A CancelResult.
+ * Takes out a job that has yet to run, with its unique key, or asks for the end of one that runs. One that was kept until
+ * it ends takes its place. KEYS: the job, wait, prioritized, delayed, active, cancelled, our hash of kept jobs, marker.
+ * ARGV: id, the key of a job without its id, the time. A CancelResult.
  */
 export const CANCEL: string = `
-if redis.call('EXISTS', KEYS[1]) == 0 then return 'unknown' end
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  local unique = string.match(redis.call('HGET', KEYS[7], ARGV[1]) or '', ':(.*)')
+  if not unique or redis.call('HGET', ARGV[2] .. 'dn:' .. unique, 'jid') ~= ARGV[1] then return 'unknown' end
+  redis.call('DEL', ARGV[2] .. 'dn:' .. unique)
+  redis.call('HDEL', KEYS[7], ARGV[1])
+  return 'removed'
+end
+local function follow(unique)
+  local next = ARGV[2] .. 'dn:' .. unique
+  local id, name, data, text = unpack(redis.call('HMGET', next, 'jid', 'name', 'data', 'opts'))
+  if not id then return end
+  local opts = cjson.decode(text)
+  local delay = opts.delay or 0
+  redis.call('HSET', ARGV[2] .. id, 'name', name, 'data', data, 'opts', text, 'timestamp', ARGV[3], 'delay', delay,
+    'priority', opts.priority or 0, 'deid', unique)
+  redis.call('SET', ARGV[2] .. 'de:' .. unique, id)
+  redis.call('ZADD', KEYS[4], string.format('%.0f', (ARGV[3] + delay) * 4096), id)
+  redis.call('ZADD', KEYS[8], 0, '0')
+  redis.call('DEL', next)
+  redis.call('HDEL', KEYS[7], id)
+end
 if redis.call('LREM', KEYS[2], 1, ARGV[1]) > 0 or redis.call('ZREM', KEYS[3], ARGV[1]) > 0
   or redis.call('ZREM', KEYS[4], ARGV[1]) > 0 then
   local unique = redis.call('HGET', KEYS[1], 'deid')
   if unique and redis.call('GET', ARGV[2] .. 'de:' .. unique) == ARGV[1] then
     redis.call('DEL', ARGV[2] .. 'de:' .. unique)
+    follow(unique)
   end
   redis.call('DEL', KEYS[1], KEYS[1] .. ':logs')
   return 'removed'
