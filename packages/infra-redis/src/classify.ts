@@ -1,4 +1,4 @@
-import { type InfraError, isInfraError } from '@vibeonrails/infra-core';
+import { type InfraError, isInfraError } from './core.ts';
 import {
   RedisAuthError,
   RedisReplyError,

@@ -1,15 +1,8 @@
-import {
-  type Clock,
-  type Duration,
-  defineConfig,
-  type Env,
-  systemClock,
-  toMs,
-} from '@vibeonrails/infra-core';
 import type { RedisClient, RedisConnection, RedisTlsOptions } from './client.ts';
 import { connection } from './connection.ts';
-import { RedisClientError, RedisUrlError } from './errors.ts';
-import { describeTarget, parseRedisUrl, type RedisTarget, redisVariables } from './url.ts';
+import { type Clock, type Duration, defineConfig, type Env, systemClock, toMs } from './core.ts';
+import { RedisClientError } from './errors.ts';
+import { describeTarget, parseRedisUrl, type RedisTarget, RedisUrlError, redisVariables } from './url.ts';
 
 /** Modules that can have a Redis of their own. */
 export type RedisUser = 'queue' | 'cache' | 'realtime';

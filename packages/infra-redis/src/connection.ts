@@ -1,5 +1,5 @@
-import { type Clock, type InfraError, isInfraError, onShutdown } from '@vibeonrails/infra-core';
 import type { RedisClient, RedisConnection } from './client.ts';
+import { type Clock, type InfraError, isInfraError, onShutdown } from './core.ts';
 import { RedisClosedError, RedisNotReadyError, RedisTimeoutError, RedisUnavailableError } from './errors.ts';
 import { handle } from './module.ts';
 

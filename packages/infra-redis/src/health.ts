@@ -1,5 +1,5 @@
-import { type HealthResult, messageOf } from '@vibeonrails/infra-core';
 import type { RedisClient, RedisConnection } from './client.ts';
+import { type HealthResult, messageOf } from './core.ts';
 import { mastersOf } from './nodes.ts';
 
 /** Sends a PING on each connection. */

@@ -1,11 +1,8 @@
-import {
-  defineModule,
-  type HealthCheck,
-  type ModuleHandle,
-  type ModuleInstance,
-} from '@vibeonrails/infra-core';
 import type { RedisConnection } from './client.ts';
-import { VERSION } from './version.ts';
+import { defineModule, type HealthCheck, type ModuleHandle, type ModuleInstance } from './core.ts';
+
+/** The version in package.json. */
+export const VERSION = '1.0.0';
 
 /** The connections that are open in this process, whichever copy of the package made them. */
 export interface OpenConnections extends ModuleInstance {

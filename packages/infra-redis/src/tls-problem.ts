@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
-import type { InfraError } from '@vibeonrails/infra-core';
 import { fatalError, tlsMismatch } from './classify.ts';
+import type { InfraError } from './core.ts';
 import { describeTarget, type RedisTarget } from './url.ts';
 
 const PATIENCE = 3000;

@@ -1,6 +1,6 @@
-import type { Clock } from '@vibeonrails/infra-core';
 import { cleanCause, fatalError, wordsOf } from './classify.ts';
 import type { RedisClient } from './client.ts';
+import type { Clock } from './core.ts';
 import { RedisConnectError } from './errors.ts';
 
 /** How to wait. */

@@ -1,5 +1,13 @@
-import type { Reader } from '@vibeonrails/infra-core';
-import { RedisUrlError } from './errors.ts';
+import { InfraError, type Reader } from '@vibeonrails/infra-core';
+
+// A file by itself: modules that may have a Redis declare their variables with it, and load nothing else of this package.
+
+/** No address, or one that cannot be understood. It never holds the address, which may contain a password. */
+export class RedisUrlError extends InfraError {
+  constructor(problem: string, help: string) {
+    super(`This is no Redis address: ${problem}.`, { code: 'E_REDIS_URL', help });
+  }
+}
 
 /** One server to connect to. */
 interface RedisNode {

@@ -1,6 +1,6 @@
-import { logger } from '@vibeonrails/infra-core';
 import { fatalError, wordsOf } from './classify.ts';
 import type { RedisClient } from './client.ts';
+import { logger } from './core.ts';
 
 const log = logger.child({ module: 'redis' });
 

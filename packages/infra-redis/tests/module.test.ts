@@ -9,8 +9,8 @@ import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5';
 import { afterEach, expect, test } from 'vitest';
 import * as root from '../src/index.ts';
 import { reconnectDelay } from '../src/ioredis.ts';
+import { VERSION } from '../src/module.ts';
 import * as address from '../src/url.ts';
-import { VERSION } from '../src/version.ts';
 
 const { connectRedis } = root;
 const folder = new URL('..', import.meta.url);
@@ -38,6 +38,7 @@ test('the public names stay as they are', () => {
   expect(Object.keys(address).sort()).toMatchInlineSnapshot(`
     [
       "REDIS_URL_FORM",
+      "RedisUrlError",
       "describeTarget",
       "parseRedisUrl",
       "redisVariables",
@@ -55,8 +56,8 @@ test('importing it loads no library, ioredis least of all', async () => {
 });
 
 test.each([
-  ['', 'connect connection errors index module nodes url version'.split(' ')],
-  ['/url', ['errors', 'url']],
+  ['', 'connect connection core errors index module nodes url'.split(' ')],
+  ['/url', ['url']],
 ])('importing its entry "%s" loads no more of itself than it must', async (entry, expected) => {
   const src = fileURLToPath(new URL('src/', folder));
   const own = (await loadedFiles(folder, `@vibeonrails/infra-redis${entry}`)).filter((f) =>
