@@ -1,15 +1,6 @@
-import {
-  type Duration,
-  type ModuleInstance,
-  onShutdown,
-  operation,
-  systemClock,
-} from '@vibeonrails/infra-core';
-import { decode, encode } from './codec.ts';
-import { CacheClosedError, CacheKeyError, CacheValueError } from './errors.ts';
-import { failsafe } from './failsafe.ts';
-import { type CacheOptions, type CachePolicy, makeDriver, namespaceOf, ttlOf } from './options.ts';
-import { singleFlight } from './single-flight.ts';
+import { type Duration, type ModuleInstance, once, onShutdown } from './core.ts';
+import { CacheClosedError } from './errors.ts';
+import { type CacheOptions, type CachePolicy, settingsOf } from './options.ts';
 
 /**
  * A cache. Values are copied in and out: changing what `get` returned never changes the cache.
@@ -56,129 +47,53 @@ export interface Cache extends ModuleInstance {
   readonly driver: string;
 }
 
-const gets = operation('cache.get');
-const sets = operation('cache.set');
-const deletes = operation('cache.delete');
-const loads = operation('cache.load');
-
-const MAX_KEY_BYTES = 1024;
+/** The calls of a cache. */
+export type CacheCalls = Omit<Cache, 'driver' | 'close'>;
 
 /**
- * Makes a cache of its own, independent of the default one.
+ * Makes a cache of its own, independent of the default one. What it does loads when it is first used, or by `ready()`.
  *
  * @throws {@link ConfigError} `E_CONFIG` when one of its variables holds something else.
  */
 export function createCache(options: CacheOptions = {}): Cache {
-  const driver = makeDriver(options);
-  const namespace = namespaceOf(options);
-  const flights = singleFlight();
-  const safe = failsafe(driver.name, options.clock ?? systemClock);
-  let closed = false;
+  const settings = settingsOf(options);
+  const { driver } = settings;
+  let closing: Promise<void> | undefined;
   const forgetHook = onShutdown('cache', () => close());
-  driver.watch?.(flights.supersede);
-
-  const full = (key: string): string => {
-    if (closed) throw new CacheClosedError();
-    if (typeof key !== 'string' || key === '' || Buffer.byteLength(key) > MAX_KEY_BYTES)
-      throw new CacheKeyError(key);
-    return `${namespace}:${key}`;
-  };
-  /** What is under names; nothing at all when the cache is away. */
-  const seek = (
-    names: readonly string[],
-    key: string,
-  ): Promise<readonly (string | undefined)[] | undefined> =>
-    safe.orElse(() => gets.trace(() => driver.get(names), { key, driver: driver.name }), undefined);
-
-  const write = (key: string, value: unknown, policy: CachePolicy, ifAbsent: boolean): Promise<boolean> => {
-    const name = full(key);
-    const ttl = ttlOf(key, policy);
-    if (value === undefined) throw new CacheValueError('', 'undefined, which is what a miss looks like,');
-    const text = encode(value);
-    flights.supersede([name]);
-    return sets.trace(() => driver.set(name, text, ttl, { ifAbsent }), { key, driver: driver.name });
-  };
-
-  async function close(): Promise<void> {
-    if (closed) return;
-    closed = true;
-    forgetHook();
-    await driver.close();
+  const open = once(async () => {
+    const { openEngine } = await import('./engine.ts');
+    return openEngine(settings);
+  });
+  function close(): Promise<void> {
+    closing ??= (async () => {
+      forgetHook();
+      const opened = await open.done()?.catch(() => undefined);
+      await (opened ?? ('close' in driver ? driver : undefined))?.close();
+    })();
+    return closing;
   }
-
-  const cache: Cache = {
+  return {
     driver: driver.name,
-    ready: () => driver.ready(),
     close,
-    get: async <T>(key: string) => read<T>((await seek([full(key)], key))?.[0]),
-    getMany: async <T>(keys: readonly string[]) => {
-      const names = keys.map(full);
-      if (names.length === 0) return [];
-      const texts = await seek(names, `${keys[0]} and ${keys.length - 1} more`);
-      return names.map((_, i) => read<T>(texts?.[i]));
-    },
-    set: async (key, value, policy) => {
-      await write(key, value, policy, false);
-    },
-    setMany: async (entries, policy) => {
-      const pairs = Symbol.iterator in entries ? [...entries] : Object.entries(entries);
-      await Promise.all(pairs.map(([key, value]) => write(key, value, policy, false)));
-    },
-    add: async (key, value, policy) => write(key, value, policy, true),
-    getOrSet: async <T>(key: string, policy: CachePolicy, load: () => T | Promise<T>) => {
-      const name = full(key);
-      const ttl = ttlOf(key, policy);
-      // The flight carries the text, so that every caller gets a copy and a miss looks like a hit.
-      const flight = (fresh: boolean): Promise<string | undefined> =>
-        flights.run(name, async (superseded) => {
-          const found = fresh ? [] : await seek([name], key);
-          if (found?.[0] !== undefined) return found[0];
-          const value = await loads.trace(async () => load(), { key, driver: driver.name });
-          if (value === undefined) return undefined;
-          const made = encode(value);
-          // One that could not be read is not written either: nobody waits for it twice.
-          if (found && !superseded()) await safe.orElse(() => driver.set(name, made, ttl), false);
-          return made;
-        });
-      const text = await flight(false);
-      const value = read<T>(text);
-      if (value === undefined && text !== undefined) return read<T>(await flight(true)) as T;
-      return value as T;
-    },
-    has: async (key) => (await safe.orElse(() => driver.get([full(key)]), []))[0] !== undefined,
-    delete: async (keys) => {
-      const names = (typeof keys === 'string' ? [keys] : keys).map(full);
-      flights.supersede(names);
-      return deletes.trace(() => driver.delete(names), { key: String(keys), driver: driver.name });
-    },
-    take: async <T>(key: string) => {
-      const name = full(key);
-      flights.supersede([name]);
-      return read<T>(await driver.take(name));
-    },
-    increment: async (key, policy) => {
-      const name = full(key);
-      const ttl = ttlOf(key, policy);
-      const by = typeof policy === 'object' ? (policy?.by ?? 1) : 1;
-      flights.supersede([name]);
-      return driver.increment(name, by, ttl);
-    },
-    touch: async (key, policy) => driver.touch(full(key), ttlOf(key, policy)),
-    clear: async () => {
-      const prefix = full('x').slice(0, -1);
-      flights.supersede();
-      await driver.clear(prefix);
-    },
+    ...passedOn((work) => (closing ? Promise.reject(new CacheClosedError()) : open.use(work))),
   };
-  return cache;
 }
 
-/** The value of a text. One that cannot be read is none: another version or another program may have written it. */
-function read<T>(text: string | undefined): T | undefined {
-  if (text === undefined) return undefined;
-  try {
-    return decode(text) as T;
-  } catch {
-    return undefined;
-  }
+/** The calls of a cache, each passed on by `call`. */
+export function passedOn(call: <R>(work: (calls: CacheCalls) => Promise<R>) => Promise<R>): CacheCalls {
+  return {
+    ready: () => call((it) => it.ready()),
+    get: <T>(key: string) => call((it) => it.get<T>(key)),
+    getMany: <T>(keys: readonly string[]) => call((it) => it.getMany<T>(keys)),
+    set: (key, value, policy) => call((it) => it.set(key, value, policy)),
+    setMany: (entries, policy) => call((it) => it.setMany(entries, policy)),
+    add: (key, value, policy) => call((it) => it.add(key, value, policy)),
+    getOrSet: (key, policy, load) => call((it) => it.getOrSet(key, policy, load)),
+    has: (key) => call((it) => it.has(key)),
+    delete: (keys) => call((it) => it.delete(keys)),
+    take: <T>(key: string) => call((it) => it.take<T>(key)),
+    increment: (key, policy) => call((it) => it.increment(key, policy)),
+    touch: (key, policy) => call((it) => it.touch(key, policy)),
+    clear: () => call((it) => it.clear()),
+  };
 }

@@ -1,4 +1,4 @@
-import { InfraError, type InfraErrorOptions } from '@vibeonrails/infra-core';
+import { InfraError, type InfraErrorOptions } from './core.ts';
 
 /** A write without an expiry, or with one that is not a positive, finite time. */
 export class CacheTtlError extends InfraError {

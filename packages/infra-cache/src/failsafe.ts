@@ -1,4 +1,4 @@
-import { type Clock, isInfraError, logger, messageOf } from '@vibeonrails/infra-core';
+import { type Clock, isInfraError, logger, messageOf } from './core.ts';
 
 /** Lets reads go on without the cache while it does not answer. */
 export interface Failsafe {

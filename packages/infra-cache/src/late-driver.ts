@@ -1,4 +1,4 @@
-import { isInfraError } from '@vibeonrails/infra-core';
+import { isInfraError, once } from './core.ts';
 import type { CacheDriver } from './driver.ts';
 import { CacheUnavailableError } from './errors.ts';
 
@@ -7,60 +7,35 @@ import { CacheUnavailableError } from './errors.ts';
  * however many ask meanwhile, and again after it could not be loaded.
  */
 export function lateDriver(name: string, load: () => Promise<CacheDriver>): CacheDriver {
-  let loading: Promise<CacheDriver> | undefined;
-  let driver: CacheDriver | undefined;
-  let waiting = 0;
   const watchers: Parameters<NonNullable<CacheDriver['watch']>>[0][] = [];
-
-  const open = (): Promise<CacheDriver> => {
-    loading ??= load().then(
-      (made) => {
-        for (const changed of watchers) made.watch?.(changed);
-        driver = made;
-        return made;
-      },
-      (thrown: unknown) => {
-        loading = undefined;
-        throw thrown;
-      },
-    );
-    return loading;
-  };
-  const call = <T>(work: (driver: CacheDriver) => Promise<T>): Promise<T> => {
-    // Those who came while it was loading go first.
-    if (driver && waiting === 0) return work(driver);
-    waiting += 1;
-    return open().then(
-      (made) => {
-        waiting -= 1;
-        return work(made);
-      },
-      (thrown: unknown) => {
-        waiting -= 1;
-        throw coded(name, thrown);
-      },
-    );
-  };
+  let driver: CacheDriver | undefined;
+  const open = once(async () => {
+    try {
+      driver = await load();
+    } catch (thrown) {
+      throw coded(name, thrown);
+    }
+    for (const changed of watchers) driver.watch?.(changed);
+    return driver;
+  });
 
   return {
     name,
-    ready: () => call((made) => made.ready()),
-    get: (keys) => call((made) => made.get(keys)),
-    set: (key, value, ttl, options) => call((made) => made.set(key, value, ttl, options)),
-    delete: (keys) => call((made) => made.delete(keys)),
-    take: (key) => call((made) => made.take(key)),
-    increment: (key, by, ttl) => call((made) => made.increment(key, by, ttl)),
-    touch: (key, ttl) => call((made) => made.touch(key, ttl)),
-    clear: (prefix) => call((made) => made.clear(prefix)),
+    ready: () => open.use((made) => made.ready()),
+    get: (keys) => open.use((made) => made.get(keys)),
+    set: (key, value, ttl, options) => open.use((made) => made.set(key, value, ttl, options)),
+    delete: (keys) => open.use((made) => made.delete(keys)),
+    take: (key) => open.use((made) => made.take(key)),
+    increment: (key, by, ttl) => open.use((made) => made.increment(key, by, ttl)),
+    touch: (key, ttl) => open.use((made) => made.touch(key, ttl)),
+    clear: (prefix) => open.use((made) => made.clear(prefix)),
     watch(changed) {
       watchers.push(changed);
       driver?.watch?.(changed);
     },
     async close() {
-      await loading?.then(
-        (made) => made.close(),
-        () => undefined,
-      );
+      const opened = await open.done()?.catch(() => undefined);
+      await opened?.close();
     },
   };
 }

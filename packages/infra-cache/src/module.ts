@@ -1,7 +1,9 @@
-import { defineModule, type HealthCheck, type ModuleHandle } from '@vibeonrails/infra-core';
-import { type Cache, createCache } from './cache.ts';
+import { type Cache, createCache, passedOn } from './cache.ts';
+import { defineModule, type HealthCheck, type ModuleHandle } from './core.ts';
 import type { CacheOptions } from './options.ts';
-import { VERSION } from './version.ts';
+
+/** The version in package.json. */
+export const VERSION = '1.0.0';
 
 /** The default cache of this process. */
 export const handle: ModuleHandle<Cache, CacheOptions> = defineModule<Cache, CacheOptions>({
@@ -30,20 +32,8 @@ export const cache: Cache = {
   get driver() {
     return it().driver;
   },
-  ready: () => it().ready(),
   close: () => it().close(),
-  get: (key) => it().get(key),
-  getMany: (keys) => it().getMany(keys),
-  set: (key, value, policy) => it().set(key, value, policy),
-  setMany: (entries, policy) => it().setMany(entries, policy),
-  add: (key, value, policy) => it().add(key, value, policy),
-  getOrSet: (key, policy, load) => it().getOrSet(key, policy, load),
-  has: (key) => it().has(key),
-  delete: (keys) => it().delete(keys),
-  take: (key) => it().take(key),
-  increment: (key, policy) => it().increment(key, policy),
-  touch: (key, policy) => it().touch(key, policy),
-  clear: () => it().clear(),
+  ...passedOn((work) => work(it())),
 };
 
 /**

@@ -1,3 +1,4 @@
+import { REDIS_URL_FORM, redisVariables } from '@vibeonrails/infra-redis/url';
 import {
   type Clock,
   type Config,
@@ -12,12 +13,11 @@ import {
   systemClock,
   text,
   toMs,
-} from '@vibeonrails/infra-core';
-import { REDIS_URL_FORM, redisVariables } from '@vibeonrails/infra-redis/url';
+} from './core.ts';
 import type { CacheDriver } from './driver.ts';
 import type { CacheMemoryOptions, CacheRedisOptions, RedisDriverOptions } from './drivers/redis.ts';
-import { CacheTtlError } from './errors.ts';
-import { lateDriver } from './late-driver.ts';
+import type { CacheSettings } from './engine.ts';
+import type { EntriesOptions } from './entries.ts';
 
 /** The drivers a cache can run on. */
 export type CacheDriverName = 'memory' | 'redis';
@@ -61,20 +61,30 @@ export interface CacheOptions {
   env?: Env;
 }
 
-/** The namespace that the options or the environment name. */
-export const namespaceOf = (options: CacheOptions): string =>
-  options.namespace ?? config.read(options.env).CACHE_NAMESPACE;
+/** A driver of this package that is chosen and not yet loaded, and what it is made from. */
+export type ChosenDriver =
+  | { readonly name: 'memory'; readonly with: EntriesOptions }
+  | { readonly name: 'redis'; readonly with: RedisDriverOptions };
 
-/** Makes the driver that the options or the environment name. @throws {@link ConfigError} `E_CONFIG` */
-export function makeDriver(options: CacheOptions): CacheDriver {
-  if (typeof options.driver === 'object') return options.driver;
-  const { redis = {}, env, clock = systemClock } = options;
+/** Completes the options. All that can be wrong with them is found here, before anything is loaded. @throws {@link ConfigError} `E_CONFIG` */
+export function settingsOf(options: CacheOptions): CacheSettings {
+  const { driver, clock = systemClock } = options;
+  const namespace = options.namespace ?? config.read(options.env).CACHE_NAMESPACE;
+  return {
+    driver: typeof driver === 'object' ? driver : chosen(options, namespace, clock),
+    namespace,
+    clock,
+  };
+}
+
+function chosen(options: CacheOptions, namespace: string, clock: Clock): ChosenDriver {
+  const { redis = {}, env } = options;
   const values = config.read(env);
   const url = redis.url ?? values.CACHE_REDIS_URL ?? values.REDIS_URL;
   const reachable = Boolean(url ?? redis.client);
   const driver = chooseDriver<CacheDriverName>({
     module: 'cache',
-    option: options.driver,
+    option: options.driver as CacheDriverName | undefined,
     variable: values.CACHE_DRIVER,
     present: { redis: reachable },
     embedded: 'memory',
@@ -83,25 +93,18 @@ export function makeDriver(options: CacheOptions): CacheDriver {
     env,
   });
   const maxBytes = options.maxBytes ?? values.CACHE_MAX_BYTES;
-  if (driver === 'memory')
-    return lateDriver('memory', async () => {
-      const { memoryDriver } = await import('./drivers/memory.ts');
-      return memoryDriver({ maxBytes, clock });
-    });
+  if (driver === 'memory') return { name: driver, with: { maxBytes, clock } };
   if (!reachable) throw noAddress();
-  const settings: RedisDriverOptions = {
+  const made: RedisDriverOptions = {
     ...redis,
     ...(url === undefined ? {} : { url }),
     timeout: toMs(redis.timeout ?? '500ms'),
     connectTimeout: toMs(redis.connectTimeout ?? '5s'),
-    namespace: namespaceOf(options),
+    namespace,
     memory: memoryOf(options.memory ?? false, maxBytes),
     clock,
   };
-  return lateDriver('redis', async () => {
-    const { redisDriver } = await import('./drivers/redis.ts');
-    return redisDriver(settings);
-  });
+  return { name: driver, with: made };
 }
 
 /** The memory in front of Redis, complete and in milliseconds. */
@@ -124,16 +127,3 @@ const noAddress = (): ConfigError =>
 
 /** How long an entry lives: a {@link Duration}, or options that hold one. There is no default on purpose. */
 export type CachePolicy = Duration | { readonly ttl: Duration };
-
-/** The milliseconds of a policy. @throws {@link CacheTtlError} `E_CACHE_TTL` unless they are positive and finite. */
-export function ttlOf(key: string, policy: CachePolicy): number {
-  const ttl = typeof policy === 'object' && policy !== null ? policy.ttl : policy;
-  let ms = 0;
-  try {
-    ms = toMs(ttl);
-  } catch (cause) {
-    throw new CacheTtlError(key, ttl, cause);
-  }
-  if (ms > 0) return ms;
-  throw new CacheTtlError(key, ttl);
-}

@@ -6,8 +6,8 @@ import { resetInfra } from '@vibeonrails/infra-core/testing';
 import { loadedBy, loadedFiles } from '@vibeonrails/vitest-config/examples';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import * as root from '../src/index.ts';
+import { VERSION } from '../src/module.ts';
 import * as testing from '../src/testing.ts';
-import { VERSION } from '../src/version.ts';
 
 const { cache, cacheHealthCheck, configureCache, createCache } = root;
 const signal = AbortSignal.timeout(1000);
@@ -53,10 +53,8 @@ test('importing it loads no library, and no more of the packages below than thei
   );
   const own = files.map((file) => relative(packages, file)).filter((file) => !file.startsWith('infra-core'));
   expect(own.map((file) => file.replace(/^infra-|src\/|\.ts$/g, ''))).toEqual([
-    ...'cache codec errors failsafe index late-driver module options single-flight version'
-      .split(' ')
-      .map((file) => `cache/${file}`),
-    ...['redis/errors', 'redis/url'],
+    ...'cache core errors index module options'.split(' ').map((file) => `cache/${file}`),
+    'redis/url',
   ]);
   for (const file of own)
     expect(readFileSync(`${packages}/${file}`, 'utf8'), file).not.toMatch(

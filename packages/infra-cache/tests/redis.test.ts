@@ -3,12 +3,15 @@ import { resetInfra } from '@vibeonrails/infra-core/testing';
 import { describeWith } from '@vibeonrails/services/vitest';
 import { Redis as Redis5 } from 'ioredis5';
 import { afterEach, beforeEach, describe, it, vi } from 'vitest';
-import { makeDriver } from '../src/options.ts';
+import { driverOf } from '../src/engine.ts';
+import type { CacheOptions } from '../src/index.ts';
+import { settingsOf } from '../src/options.ts';
 import { cacheDriverSuite } from '../src/testing.ts';
 
 beforeEach(() => void vi.spyOn(process.stderr, 'write').mockReturnValue(true));
 afterEach(resetInfra);
 
+const makeDriver = (options: CacheOptions) => driverOf(settingsOf(options).driver);
 const pass = async (ms: number): Promise<void> => void (await wait(ms));
 /** The contract's runs are about what is done, not how fast: a loaded machine may take its time. */
 const patient = { timeout: '10s' } as const;

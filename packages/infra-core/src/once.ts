@@ -4,6 +4,8 @@ export interface Once<T> {
   (): Promise<T>;
   /** The same without starting anything; `undefined` before the first use, and after a failure. */
   done(): Promise<T> | undefined;
+  /** Calls `fn` with the result: those who wait for it in the order they came, and once it is there without a wait. */
+  use<R>(fn: (result: T) => Promise<R>): Promise<R>;
 }
 
 /**
@@ -12,17 +14,43 @@ export interface Once<T> {
  *
  * ```ts
  * const open = once(async () => (await import('./engine.ts')).openEngine(settings));
- * await (await open()).send(message);
+ * const send = (message: Message) => open.use((engine) => engine.send(message));
  * ```
  */
 export function once<T>(work: () => Promise<T>): Once<T> {
   let done: Promise<T> | undefined;
-  const run = (): Promise<T> => {
-    done ??= work().catch((thrown: unknown) => {
+  let result: { readonly value: T } | undefined;
+  let waiting = 0;
+  const start = async (): Promise<T> => {
+    try {
+      const value = await work();
+      result = { value };
+      return value;
+    } catch (thrown) {
       done = undefined;
       throw thrown;
-    });
+    }
+  };
+  const run = (): Promise<T> => {
+    done ??= start();
     return done;
   };
-  return Object.assign(run, { done: () => done });
+  return Object.assign(run, {
+    done: () => done,
+    use<R>(fn: (result: T) => Promise<R>): Promise<R> {
+      // Nobody overtakes those who came while there was nothing yet.
+      if (result && waiting === 0) return fn(result.value);
+      waiting += 1;
+      return run().then(
+        (value) => {
+          waiting -= 1;
+          return fn(value);
+        },
+        (thrown: unknown) => {
+          waiting -= 1;
+          throw thrown;
+        },
+      );
+    },
+  });
 }

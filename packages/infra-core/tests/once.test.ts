@@ -31,3 +31,31 @@ test('done() starts nothing, and gives the work under way', async () => {
   expect(open.done()).toBe(opened);
   expect(await open.done()).toBe('done');
 });
+
+test('those who use it while it is under way go first, in their order; then nobody waits', async () => {
+  let finish = (): void => undefined;
+  const ended = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const open = once(() => ended);
+  const seen: string[] = [];
+  const use = (name: string) => open.use(async () => void seen.push(name));
+  const [first, second] = [use('first'), use('second')];
+  // In the middle of those that wait: it must not overtake any.
+  const third = ended.then(() => use('third'));
+  finish();
+  await Promise.all([first, second, third]);
+  expect(seen).toEqual(['first', 'second', 'third']);
+  void use('at once');
+  expect(seen.at(-1)).toBe('at once');
+});
+
+test('a failure is that of all who use it, and the next use tries again', async () => {
+  const work = vi.fn<() => Promise<number>>().mockRejectedValueOnce(new Error('away')).mockResolvedValue(2);
+  const open = once(work);
+  const double = () => open.use(async (value) => value * 2);
+  await expect(double()).rejects.toThrow('away');
+  expect(await double()).toBe(4);
+  expect(await double()).toBe(4);
+  expect(work).toHaveBeenCalledTimes(2);
+});
