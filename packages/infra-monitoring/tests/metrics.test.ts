@@ -205,6 +205,32 @@ describe('the series cap', () => {
     expect(registry.value('many', { overflow: 'true' })).toBe(200);
     expect(registry.value('few', { overflow: 'true' })).toBe(1198);
   });
+  test('counts each sample that it folds, however often its label set comes', () => {
+    const capped = createRegistry({ maxSeries: 2 });
+    const record = (times: number): void => {
+      for (let i = 0; i < times; i += 1) {
+        capped.increment('calls', 1, { id: String(i % 5), path: '/x' });
+        capped.increment('calls', 1, { path: '/x', id: i % 5 });
+        capped.observe('calls_ms', 1, { id: i % 5 });
+      }
+    };
+    record(10_000);
+    expect(capped.value('calls', { id: '1', path: '/x' })).toBe(4000);
+    expect(capped.value('calls', { overflow: 'true' })).toBe(12_000);
+    expect(capped.value('calls_ms', { overflow: 'true' })).toBe(6000);
+    expect(capped.value('monitoring_dropped', { reason: 'series_limit' })).toBe(18_000);
+  });
+  test('that is raised makes room for label sets that were folded before', () => {
+    const capped = createRegistry({ maxSeries: 2 });
+    const record = (): void => {
+      for (let i = 0; i < 1000; i += 1) capped.increment('calls', 1, { id: String(i % 10) });
+    };
+    record();
+    capped.describe('calls', { type: 'counter', maxSeries: 20 });
+    record();
+    expect(capped.value('calls', { id: '9' })).toBe(100);
+    expect(capped.value('calls', { overflow: 'true' })).toBe(800);
+  });
   test('keeps memory flat over a million label sets', () => {
     setFlagsFromString('--expose-gc');
     const collectGarbage = runInNewContext('gc') as () => void;

@@ -1,5 +1,5 @@
 import type { CanonicalLabels, CleanReason } from './labels.ts';
-import { canonicalLabels, isPlain, MAX_VALUE } from './labels.ts';
+import { canonicalLabels, copied, isPlain, MAX_VALUE } from './labels.ts';
 
 /** The kinds of metric: a sum that only grows, a value, a distribution. */
 export type MetricType = 'counter' | 'gauge' | 'histogram';
@@ -58,15 +58,25 @@ export interface FamilyEvents {
  */
 interface Step {
   series: Series | undefined;
+  /** True where the label set is one of those that share the overflow series. */
+  isFolded: boolean;
   name: string | undefined;
   values: Map<unknown, Step> | undefined;
   others: Map<string, Map<unknown, Step>> | undefined;
 }
 
-const step = (): Step => ({ series: undefined, name: undefined, values: undefined, others: undefined });
+const step = (): Step => ({
+  series: undefined,
+  isFolded: false,
+  name: undefined,
+  values: undefined,
+  others: undefined,
+});
 
 /** Steps a family keeps per series: room for the orders in which an application writes its labels. */
 const STEPS_PER_SERIES = 8;
+/** Of label sets that are folded, the share that is remembered: what comes often is soon, and a flood costs little. */
+const REMEMBERED = 1 / 256;
 const OVERFLOW = canonicalLabels({ overflow: 'true' }, undefined, () => undefined);
 
 /** All series of one metric. */
@@ -77,9 +87,12 @@ export class Family {
   help: string | undefined;
   unit: string | undefined;
   bounds: readonly number[];
-  maxSeries: number;
+  #maxSeries: number;
+  #overflowing: Series | undefined;
   #root: Step = step();
   #steps = 0;
+  /** Label sets among them that are folded. */
+  #folded = 0;
   /** Every label value there is, by label name; made when it is first asked for. */
   #known: Map<string, Set<string>> | undefined;
   readonly #events: FamilyEvents;
@@ -94,8 +107,18 @@ export class Family {
     this.name = name;
     this.type = type;
     this.bounds = bounds;
-    this.maxSeries = maxSeries;
+    this.#maxSeries = maxSeries;
     this.#events = events;
+  }
+
+  /** Label sets it may have. Those that were folded before may find room once it is more. */
+  get maxSeries(): number {
+    return this.#maxSeries;
+  }
+
+  set maxSeries(maxSeries: number) {
+    this.#maxSeries = maxSeries;
+    this.#forgetWays();
   }
 
   /**
@@ -110,18 +133,29 @@ export class Family {
       if (next === undefined) return this.#resolve(labels);
       at = next;
     }
-    return at.series ?? this.#resolve(labels);
+    if (at.series !== undefined) return at.series;
+    return at.isFolded ? this.#overflow() : this.#resolve(labels);
   }
 
   #resolve(labels: unknown): Series {
-    if (this.series.size >= this.maxSeries && this.#isUnknown(labels)) return this.#overflow();
+    const isFull = this.series.size >= this.#maxSeries;
+    if (isFull && this.#isUnknown(labels)) return this.#fold(labels);
     const reserved = this.type === 'histogram' ? 'le' : undefined;
     const canonical = canonicalLabels(labels, reserved, this.#events.cleaned);
     const known = this.series.get(canonical.text);
-    if (!known && this.series.size >= this.maxSeries) return this.#overflow();
+    if (!known && isFull) return canonical.clean ? this.#fold(labels) : this.#overflow();
     const series = known ?? this.#add(canonical);
-    if (canonical.clean) this.#remember(labels, series);
+    if (canonical.clean) this.#stepFor(labels).series = series;
     return series;
+  }
+
+  #fold(labels: unknown): Series {
+    if (Math.random() < REMEMBERED) {
+      if (this.#folded >= this.#maxSeries) this.#forgetWays();
+      this.#stepFor(labels).isFolded = true;
+      this.#folded += 1;
+    }
+    return this.#overflow();
   }
 
   /**
@@ -146,12 +180,14 @@ export class Family {
 
   #overflow(): Series {
     this.#events.overflowed();
-    return this.series.get(OVERFLOW.text) ?? this.#add(OVERFLOW);
+    this.#overflowing ??= this.series.get(OVERFLOW.text) ?? this.#add(OVERFLOW);
+    return this.#overflowing;
   }
 
-  #add({ text, labels: given }: CanonicalLabels): Series {
+  #add({ text: joined, labels: given }: CanonicalLabels): Series {
+    const text = copied(joined);
     const buckets = this.type === 'histogram' ? new Array<number>(this.bounds.length + 1).fill(0) : [];
-    const labels = Object.freeze(Object.fromEntries(given.map(({ name, value }) => [name, value])));
+    const labels = Object.freeze(Object.fromEntries(given.map(({ name, value }) => [name, copied(value)])));
     const series: Series = {
       metric: this.name,
       text,
@@ -168,24 +204,29 @@ export class Family {
     return series;
   }
 
-  /** Lays the way to `series` for label sets written like this one. */
-  #remember(labels: unknown, series: Series): void {
+  /** Lays the way to a step for label sets written like this one. It starts anew when all ways take too much room. */
+  #stepFor(labels: unknown): Step {
+    if (this.#steps > STEPS_PER_SERIES * this.maxSeries) this.#forgetWays();
     let at = this.#root;
-    if (typeof labels === 'object' && labels !== null) {
-      if (this.#steps > STEPS_PER_SERIES * this.maxSeries) return;
-      for (const name in labels) {
-        const values = valuesOf(at, name);
-        const value = (labels as Record<string, unknown>)[name];
-        let next = values.get(value);
-        if (next === undefined) {
-          next = step();
-          values.set(value, next);
-          this.#steps += 1;
-        }
-        at = next;
+    if (typeof labels !== 'object' || labels === null) return at;
+    for (const name in labels) {
+      const values = valuesOf(at, name);
+      const value = (labels as Record<string, unknown>)[name];
+      let next = values.get(value);
+      if (next === undefined) {
+        next = step();
+        values.set(typeof value === 'string' ? copied(value) : value, next);
+        this.#steps += 1;
       }
+      at = next;
     }
-    at.series = series;
+    return at;
+  }
+
+  #forgetWays(): void {
+    this.#root = step();
+    this.#steps = 0;
+    this.#folded = 0;
   }
 }
 

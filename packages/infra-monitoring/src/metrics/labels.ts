@@ -25,6 +25,13 @@ const METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
 const LABEL_NAME = /^(?:[a-zA-Z]|_(?!_))[a-zA-Z0-9_]*$/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
+/** A text of its own: one that was cut out of another, such as a request's body, keeps all of that in memory. */
+export const copied = (text: string): string => JSON.parse(JSON.stringify(text)) as string;
+
+/** At most the first `max` characters. */
+export const cut = (text: string, max: number): string =>
+  text.length > max ? copied(text.slice(0, max)) : text;
+
 /** A metric name every format accepts; `undefined` when nothing usable was given. */
 export function cleanMetricName(name: unknown): string | undefined {
   if (typeof name !== 'string' || name === '') return undefined;
@@ -33,7 +40,7 @@ export function cleanMetricName(name: unknown): string | undefined {
 }
 
 function legal(name: string, illegal: RegExp): string {
-  const text = name.slice(0, MAX_NAME).replace(illegal, '_');
+  const text = cut(name, MAX_NAME).replace(illegal, '_');
   return /^[0-9]/.test(text) ? `_${text}` : text;
 }
 
@@ -115,7 +122,7 @@ export function isPlain(text: string): boolean {
 function labelOf(raw: string, text: string, reserved: string | undefined): Given {
   const name = cleanLabelName(raw, reserved);
   if (text.length <= MAX_VALUE && isPlain(text)) return { raw, name, value: text, printed: text };
-  const short = text.slice(0, MAX_VALUE);
+  const short = cut(text, MAX_VALUE);
   const value = LONE_SURROGATE.test(short) ? short.replace(/\p{Surrogate}/gu, '\uFFFD') : short;
   return { raw, name, value, printed: escaped(value) };
 }

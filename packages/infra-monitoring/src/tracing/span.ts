@@ -1,4 +1,5 @@
 import type { TraceContext } from '@vibeonrails/infra-core';
+import { cut } from '../metrics/labels.ts';
 
 /** What a span's attribute may hold. */
 export type AttributeValue = string | number | boolean | readonly (string | number | boolean)[];
@@ -88,7 +89,7 @@ export interface EndSpanOptions {
 
 /** What a name may be: bounded, and never empty. */
 export const spanName = (name: unknown): string =>
-  typeof name !== 'string' || name === '' ? 'unnamed' : name.length > 256 ? name.slice(0, 256) : name;
+  typeof name !== 'string' || name === '' ? 'unnamed' : cut(name, 256);
 
 /** Attributes a span, an event or a link may have. */
 export const MAX_ATTRIBUTES = 128;
@@ -118,7 +119,7 @@ export function assignAttributes(into: Record<string, AttributeValue>, from: unk
 function attributeValue(value: unknown): AttributeValue | undefined {
   switch (typeof value) {
     case 'string':
-      return value.length > MAX_TEXT ? value.slice(0, MAX_TEXT) : value;
+      return cut(value, MAX_TEXT);
     case 'number':
     case 'boolean':
       return value;
@@ -145,9 +146,9 @@ export function describeError(thrown: unknown): { type: string; message: string;
     const type = [code, name].find((text) => typeof text === 'string' && text !== '');
     const text = typeof message === 'string' ? message : String(thrown);
     return {
-      type: typeof type === 'string' ? type.slice(0, 256) : typeof thrown,
-      message: text.slice(0, MAX_TEXT),
-      ...(typeof stack === 'string' && stack !== '' ? { stack: stack.slice(0, MAX_STACK) } : {}),
+      type: typeof type === 'string' ? cut(type, 256) : typeof thrown,
+      message: cut(text, MAX_TEXT),
+      ...(typeof stack === 'string' && stack !== '' ? { stack: cut(stack, MAX_STACK) } : {}),
     };
   } catch {
     return { type: 'unknown', message: 'an error that cannot be read' };

@@ -152,7 +152,10 @@ export const pastTheCap = benchmark({
     'prom-client': () => promIncrement(newLabels),
     OpenTelemetry: () => otelIncrement(newLabels),
   },
-  targets: [{ baseline: 'prom-client', atLeast: 0.5 }, { baseline: 'OpenTelemetry' }],
+  targets: [
+    { baseline: 'prom-client', atLeast: 0.5 },
+    { baseline: 'OpenTelemetry', atLeast: 10 },
+  ],
 });
 
 const MS = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000];
