@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { newFolder, type Outcome, run } from '@vibeonrails/smoke/commands';
@@ -100,11 +100,12 @@ function cloned(folder: string, registry: Registry, pnpm: string): Clone {
     },
     version: (short) => {
       const { version } = JSON.parse(read(`packages/${short}/package.json`)) as { version: string };
-      const file = ['version.ts', 'module.ts']
-        .map((base) => `packages/${short}/src/${base}`)
-        .find((candidate) => existsSync(join(folder, candidate)));
-      if (file && !read(file).includes(`VERSION = '${version}'`))
-        throw new Error(`${file} does not say ${version}, as package.json does.`);
+      const src = `packages/${short}/src`;
+      for (const base of readdirSync(join(folder, src)).filter((entry) => entry.endsWith('.ts'))) {
+        const [, said = version] = /^export const VERSION = '([^']*)'/m.exec(read(`${src}/${base}`)) ?? [];
+        if (said !== version)
+          throw new Error(`${src}/${base} does not say ${version}, as package.json does.`);
+      }
       return version;
     },
   };

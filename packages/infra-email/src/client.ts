@@ -7,6 +7,7 @@ import {
   type Duration,
   type Env,
   type ModuleInstance,
+  once,
   onShutdown,
   systemClock,
   toMs,
@@ -14,8 +15,7 @@ import {
 import type { Delivery, DeliverySettings } from './delivery.ts';
 import type { Address, EmailDriver } from './driver.ts';
 import type { Outbox } from './drivers/outbox.ts';
-import { EmailClosedError } from './errors.ts';
-import { library, once } from './load.ts';
+import { EmailClosedError, library } from './errors.ts';
 import type { EnvelopeOptions } from './message.ts';
 import type { Finding } from './template/findings.ts';
 

@@ -1,13 +1,13 @@
 import { maskAddress, parseAddress } from './addresses.ts';
 import type { RenderEmailOptions, RenderedContent, SendEmailOptions, SendEmailResult } from './client.ts';
 import type { EmailDriverName, EmailValues } from './config.ts';
+import { readSmtpUrl, SMTP_URL_FORM } from './config.ts';
 import { logger, operation } from './core.ts';
 import type { Address, EmailDriver, RenderedEmail, SendReceipt } from './driver.ts';
 import type { DeliveryLimits } from './drivers/attempts.ts';
 import { type Outbox, type OutboxOptions, outboxDriver } from './drivers/outbox.ts';
 import { resendDriver } from './drivers/resend.ts';
 import { smtpDriver } from './drivers/smtp.ts';
-import { readSmtpUrl, SMTP_URL_FORM } from './drivers/smtp-url.ts';
 import { EmailOptionError, FromRequiredError } from './errors.ts';
 import { composeMessage, toIdempotencyKey } from './message.ts';
 import { sandboxed } from './sandbox.ts';

@@ -205,3 +205,16 @@ export class EmailClosedError extends InfraError {
     });
   }
 }
+
+/** Loads a library. @throws {@link LibraryError} `E_EMAIL_LIBRARY` when it is not there, or not for this machine. */
+export async function library<T>(
+  name: string,
+  load: () => Promise<T>,
+  { neededBy = 'e-mail', install }: { neededBy?: string; install?: string } = {},
+): Promise<T> {
+  try {
+    return await load();
+  } catch (error) {
+    throw new LibraryError(name, neededBy, install, error);
+  }
+}

@@ -13,14 +13,6 @@ export {
   type TemplateName,
 } from './client.ts';
 export type { EmailDriverName } from './config.ts';
-export {
-  configureEmail,
-  email,
-  emailHealthCheck,
-  renderEmail,
-  sendEmail,
-  verifyResendWebhook,
-} from './default.ts';
 export { type DeliveryCode, DeliveryError, type DeliveryErrorOptions } from './delivery-errors.ts';
 export type {
   Address,
@@ -55,5 +47,13 @@ export {
   WebhookError,
 } from './errors.ts';
 export type { Attachment, EnvelopeOptions } from './message.ts';
+export {
+  configureEmail,
+  email,
+  emailHealthCheck,
+  renderEmail,
+  sendEmail,
+  verifyResendWebhook,
+} from './module.ts';
 export type { Finding } from './template/findings.ts';
 export type { EmailEvent, ResendWebhookOptions } from './webhooks.ts';

@@ -1,6 +1,5 @@
-import { operation } from './core.ts';
+import { once, operation } from './core.ts';
 import { TemplateSyntaxError } from './errors.ts';
-import { once } from './load.ts';
 import { CONTENT, type Draft, draft, type Layout, partsOf, type Template } from './template/draft.ts';
 import { type Finding, messageFindings, pageFindings, unusedData } from './template/findings.ts';
 import { loadYaml, parseFrontMatter } from './template/front-matter.ts';

@@ -1,6 +1,7 @@
+import { once } from '@vibeonrails/infra-core';
 import { describe, expect, it, test } from 'vitest';
+import { library } from '../src/errors.ts';
 import type { TemplateDataError } from '../src/index.ts';
-import { library, once } from '../src/load.ts';
 import { createTemplates } from '../src/templates.ts';
 import { BARE, bodyOf, folder, render } from './folder.ts';
 

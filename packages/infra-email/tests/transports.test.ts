@@ -103,7 +103,7 @@ test('the outbox shows each e-mail as it would have been', async () => {
 });
 
 test('a library that is not installed is a coded error that says how to get it', async () => {
-  const { library } = await import('../src/load.ts');
+  const { library } = await import('../src/errors.ts');
   const missing = library('nodemailer', () => Promise.reject(new Error('not found')), {
     neededBy: 'SMTP',
     install: 'pnpm add nodemailer',

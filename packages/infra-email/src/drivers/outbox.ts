@@ -2,10 +2,9 @@ import { createHash } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { OUTBOX_SENDER } from '../config.ts';
-import { type Clock, isInfraError, systemClock } from '../core.ts';
+import { type Clock, isInfraError, once, systemClock } from '../core.ts';
 import type { EmailDriver, RenderedEmail, SendContext, SendReceipt } from '../driver.ts';
 import { IdempotencyConflictError, OutboxError } from '../errors.ts';
-import { once } from '../load.ts';
 import {
   digestOf,
   finished,

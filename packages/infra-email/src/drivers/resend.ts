@@ -1,8 +1,9 @@
 import { formatAddress } from '../addresses.ts';
+import { VERSION } from '../config.ts';
+import { once } from '../core.ts';
 import { DeliveryError } from '../delivery-errors.ts';
 import type { Address, EmailDriver, RenderedEmail, SendReceipt } from '../driver.ts';
-import { library, once } from '../load.ts';
-import { VERSION } from '../version.ts';
+import { library } from '../errors.ts';
 import { type Attempt, attemptOnce, type DeliveryLimits, inAttempts, type Outcome } from './attempts.ts';
 import { type ResendAnswer, resendFailure } from './resend-answers.ts';
 

@@ -1,15 +1,16 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { maskAddress } from '../addresses.ts';
+import type { SmtpServer } from '../config.ts';
+import { once } from '../core.ts';
 import { DeliveryError } from '../delivery-errors.ts';
 import type { EmailDriver, RenderedEmail, SendReceipt } from '../driver.ts';
-import { library, once } from '../load.ts';
+import { library } from '../errors.ts';
 import { toMime } from '../mime.ts';
 import { type Attempt, attemptOnce, type DeliveryLimits, inAttempts } from './attempts.ts';
 import { digestOf } from './outbox-files.ts';
 import { oncePerKey } from './sent-keys.ts';
 import { smtpFailure } from './smtp-answers.ts';
-import type { SmtpServer } from './smtp-url.ts';
 
 /** How mail is handed over. */
 export interface SmtpDriverOptions extends DeliveryLimits {

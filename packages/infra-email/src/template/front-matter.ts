@@ -1,7 +1,6 @@
 import { closest } from '../closest.ts';
 import { messageOf } from '../core.ts';
-import { TemplateSyntaxError } from '../errors.ts';
-import { library } from '../load.ts';
+import { library, TemplateSyntaxError } from '../errors.ts';
 
 /** A template file, taken apart. */
 export interface TemplateParts {

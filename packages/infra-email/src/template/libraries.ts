@@ -1,4 +1,4 @@
-import { library } from '../load.ts';
+import { library } from '../errors.ts';
 import { type MarkdownRenderer, markdownRenderer } from './markdown.ts';
 import { loadNunjucks } from './nunjucks.ts';
 import { type ProgramCompiler, programCompiler } from './program.ts';

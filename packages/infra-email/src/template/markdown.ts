@@ -1,5 +1,5 @@
 import type { StateBlock, Token } from 'markdown-it';
-import { library } from '../load.ts';
+import { library } from '../errors.ts';
 import { CLOSE, OPEN } from './components.ts';
 import { escapeHtml } from './html.ts';
 import { firstSlotIn } from './slots.ts';

@@ -1,4 +1,4 @@
-import { library } from '../load.ts';
+import { library } from '../errors.ts';
 
 /** A node of nunjucks's syntax tree, as far as it is looked at here. */
 export interface Node {
