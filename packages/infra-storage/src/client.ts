@@ -1,6 +1,5 @@
 import { resolve } from 'node:path';
 import type { FetchHandler } from '@vibeonrails/infra-core/http';
-import { openBody } from './body.ts';
 import {
   accountOf,
   asVariables,
@@ -18,14 +17,15 @@ import {
   type Duration,
   type Env,
   type ModuleInstance,
+  once,
   onShutdown,
   systemClock,
   toMs,
 } from './core.ts';
 import type { StorageDriver } from './driver.ts';
-import { StorageClosedError, StorageOptionError, StorageSecretRequiredError } from './errors.ts';
+import { library, StorageClosedError, StorageOptionError, StorageSecretRequiredError } from './errors.ts';
 import type { Files } from './files.ts';
-import { library, once } from './load.ts';
+import { openBody } from './input.ts';
 import type { DriverChoice, Operations } from './operations.ts';
 import { readOnly, scoped } from './views.ts';
 

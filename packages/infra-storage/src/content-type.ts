@@ -1,5 +1,5 @@
-import type { Body } from './body.ts';
-import { library } from './load.ts';
+import { library } from './errors.ts';
+import type { Body } from './input.ts';
 
 const TOKEN = "[\\w!#$&'*+.^`|~-]+";
 const MEDIA_TYPE = new RegExp(

@@ -248,3 +248,12 @@ export class StorageClosedError extends InfraError {
     super('The storage is closed.', { code: 'E_STORAGE_CLOSED', help });
   }
 }
+
+/** Loads a library, or a part of this package. @throws {@link StorageLibraryError} `E_STORAGE_LIBRARY` when it cannot be */
+export async function library<T>(name: string, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (cause) {
+    throw new StorageLibraryError(name, cause);
+  }
+}

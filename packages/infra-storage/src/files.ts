@@ -1,6 +1,6 @@
-import type { Body } from './body.ts';
 import type { Duration } from './core.ts';
 import type { ByteRange, DeleteFailure, FileInfo, ListedFile, SignedUpload } from './driver.ts';
+import type { Body } from './input.ts';
 import type { Checksum, Progress } from './metered.ts';
 import type { StoredFile } from './stored-file.ts';
 

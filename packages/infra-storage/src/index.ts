@@ -1,7 +1,5 @@
-export type { Body } from './body.ts';
 export { createStorage, type Storage, type StorageOptions } from './client.ts';
 export type { S3Options, StorageDriverName } from './config.ts';
-export { configureStorage, storage, storageHealthCheck } from './default.ts';
 export type {
   ByteRange,
   ByteStream,
@@ -60,5 +58,7 @@ export type {
   SignedUploadOptions,
   SignedUrlOptions,
 } from './files.ts';
+export type { Body } from './input.ts';
 export type { Checksum, Progress } from './metered.ts';
+export { configureStorage, storage, storageHealthCheck } from './module.ts';
 export type { StoredFile } from './stored-file.ts';

@@ -1,7 +1,7 @@
 import { operation } from './core.ts';
 import type { ListedFile, StorageDriver } from './driver.ts';
 import type { Listing, ListOptions, ListPage } from './files.ts';
-import { checkKey, checkPrefix } from './key.ts';
+import { checkKey, checkPrefix } from './input.ts';
 import { checkLimit } from './options.ts';
 
 const lists = operation('storage.list');

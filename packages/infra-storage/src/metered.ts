@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
-import type { Source } from './body.ts';
 import { StorageChecksumError, StorageOptionError, StorageTooLargeError } from './errors.ts';
+import type { Source } from './input.ts';
 
 /** A digest to check: `sha256:` or `md5:` and the digest in hex or base64. */
 export type Checksum = `${'md5' | 'sha256'}:${string}`;

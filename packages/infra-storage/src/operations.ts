@@ -1,11 +1,11 @@
-import type { Body, Source } from './body.ts';
 import { type Clock, type Duration, operation, toMs } from './core.ts';
 import type { DeleteFailure, FileInfo, StorageDriver } from './driver.ts';
 import type { FsDriverOptions } from './drivers/fs.ts';
 import type { S3DriverOptions } from './drivers/s3.ts';
 import { StorageNotFoundError } from './errors.ts';
 import type { DeleteReport, Files, GetOptions, PutOptions } from './files.ts';
-import { checkKey, checkPrefix } from './key.ts';
+import type { Body, Source } from './input.ts';
+import { checkKey, checkPrefix } from './input.ts';
 import { listing } from './listing.ts';
 import { metered } from './metered.ts';
 import { checkRange, etagOf, expiryOf, putOptions, uploadOptions } from './options.ts';

@@ -1,9 +1,9 @@
-import type { Body } from './body.ts';
 import { guessContentType, isAllowed, isMediaType } from './content-type.ts';
 import { type Clock, type Duration, toMs } from './core.ts';
 import type { ByteRange, DriverPutOptions, DriverUploadOptions } from './driver.ts';
 import { StorageExpiryError, StorageOptionError } from './errors.ts';
 import type { ListOptions, PutOptions, SignedUploadOptions } from './files.ts';
+import type { Body } from './input.ts';
 
 /** What every store takes as the metadata of one file, names and encoded values together. */
 const MAX_METADATA = 2048;

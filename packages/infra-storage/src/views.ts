@@ -1,7 +1,7 @@
 import type { FileInfo } from './driver.ts';
 import { StorageReadOnlyError } from './errors.ts';
 import type { DeleteReport, Files } from './files.ts';
-import { checkKey, checkPrefix } from './key.ts';
+import { checkKey, checkPrefix } from './input.ts';
 
 /** `files` below `prefix`, with keys relative to it. @throws `E_STORAGE_PREFIX` or `E_STORAGE_KEY` */
 export function scoped(files: Files, prefix: string): Files {

@@ -1,12 +1,12 @@
 import { Readable } from 'node:stream';
-import { subscribeOperation } from '@vibeonrails/infra-core';
+import { once, subscribeOperation } from '@vibeonrails/infra-core';
 import { fakeClock } from '@vibeonrails/infra-core/testing';
 import { afterAll, expect, test } from 'vitest';
-import type { Body } from '../src/body.ts';
 import { createStorage } from '../src/client.ts';
 import type { StorageDriver } from '../src/driver.ts';
+import { library } from '../src/errors.ts';
 import type { PutOptions } from '../src/files.ts';
-import { library, once } from '../src/load.ts';
+import type { Body } from '../src/input.ts';
 import { eventually, openFiles, temporaryFolders } from './temporary.ts';
 
 const dir = temporaryFolders()();

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { openBody } from '../src/body.ts';
+import { openBody } from '../src/input.ts';
 import { type MeterOptions, metered } from '../src/metered.ts';
 
 /** What comes out of a metered body of three chunks, and how it ended. */

@@ -5,8 +5,8 @@ import { resetInfra } from '@vibeonrails/infra-core/testing';
 import { loadedBy, loadedFiles } from '@vibeonrails/vitest-config/examples';
 import { afterEach, expect, test } from 'vitest';
 import * as root from '../src/index.ts';
+import { VERSION } from '../src/module.ts';
 import * as testing from '../src/testing.ts';
-import { VERSION } from '../src/version.ts';
 import { temporaryFolders } from './temporary.ts';
 
 const { configureStorage, createStorage, storage, storageHealthCheck } = root;
@@ -73,24 +73,20 @@ test('importing it loads a few small files, and of Node.js little beyond what th
   const own = files.filter((file) => file.startsWith(src));
   expect(own.map((file) => file.slice(src.length))).toMatchInlineSnapshot(`
     [
-      "body.ts",
       "client.ts",
       "config.ts",
       "core.ts",
-      "default.ts",
       "errors.ts",
       "index.ts",
-      "key.ts",
-      "load.ts",
+      "input.ts",
       "module.ts",
-      "version.ts",
       "views.ts",
     ]
   `);
   const imports = own.flatMap((file) => [
     ...readFileSync(file, 'utf8').matchAll(/^(?:import|\}) (?!type\b).*from '(node:.*)'/gm),
   ]);
-  expect(imports.map(([, name]) => name)).toEqual(['node:stream', 'node:util/types', 'node:path']);
+  expect(imports.map(([, name]) => name)).toEqual(['node:path', 'node:stream', 'node:util/types']);
 });
 
 test('it is in use once imported, and its variables are described', () => {

@@ -8,7 +8,7 @@ import type {
   SignedUpload,
 } from '../driver.ts';
 import { StorageSignatureError } from '../errors.ts';
-import { checkKey } from '../key.ts';
+import { checkKey } from '../input.ts';
 
 /** How a signer is made. */
 export interface SignerOptions {

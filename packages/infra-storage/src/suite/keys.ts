@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { compareKeys } from '../key.ts';
+import { compareKeys } from '../input.ts';
 import { keysOf, type SuiteTest, textOf } from './runner.ts';
 
 /** Keys that have tripped one store or another. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { PassThrough, Readable } from 'node:stream';
-import type { Body } from '../body.ts';
+import type { Body } from '../input.ts';
 import { chunks, keysOf, type SuiteTest, settles, textOf } from './runner.ts';
 
 /** Conditions, limits, and writes that end early. The suite looks for leftovers after each test. */

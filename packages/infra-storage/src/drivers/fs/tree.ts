@@ -1,7 +1,7 @@
 import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { compareKeys } from '../../key.ts';
+import { compareKeys } from '../../input.ts';
 import { hasCode } from './disk.ts';
 import { decodeName, folderOf } from './paths.ts';
 import { readInfo } from './record.ts';

@@ -1,5 +1,5 @@
 import type { DriverListOptions, DriverPage, ListedFile } from '../../driver.ts';
-import { compareKeys } from '../../key.ts';
+import { compareKeys } from '../../input.ts';
 import type { Store } from './store.ts';
 import { bareEtag, elements, keyReader, textOf } from './xml.ts';
 

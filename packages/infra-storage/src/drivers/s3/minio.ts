@@ -1,5 +1,5 @@
 import type { IncomingMessage, RequestOptions } from 'node:http';
-import { library } from '../../load.ts';
+import { library } from '../../errors.ts';
 
 /** One request, as the client of `minio` takes it. */
 interface MinioRequest {

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { once } from '../../core.ts';
 import {
   StorageAccessError,
   StorageBucketError,
   StorageRefusedError,
   StorageUnavailableError,
 } from '../../errors.ts';
-import { once } from '../../load.ts';
 import { endpointOf, queryOf, type S3Account } from './address.ts';
 import { type MinioClient, minioClient } from './minio.ts';
 import { type Attempt, isTemporary, SilenceError, transport } from './transport.ts';
