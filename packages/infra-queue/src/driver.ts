@@ -121,8 +121,13 @@ export type Process = (job: DriverJob, signal: AbortSignal) => Promise<Outcome>;
  */
 export type TimeLimit = (job: DriverJob) => number | undefined;
 
-/** The longest that a job waits at a full gate before it tries again by itself, in milliseconds. */
+/**
+ * How soon a job that waits at a full gate tries again by itself, should it not be woken, in milliseconds: the first in line.
+ * The others wait longer by their place, so that a long line costs no more than a short one, up to {@link LONGEST_PARK}.
+ */
 export const PARK = 30_000;
+/** See {@link PARK}: what a job waits that has missed a change of its limits. */
+export const LONGEST_PARK = 3_600_000;
 
 /** A queue being served. */
 export interface Consumer {
@@ -270,8 +275,9 @@ export interface QueueDriver {
   /** Hands out the jobs of a queue to `process`, at most `concurrency` at once. A slot is free when its promise resolves. */
   consume(queue: string, concurrency: number, process: Process, limit?: TimeLimit): Consumer;
   /**
-   * Lets an active job through a gate: 0 when it may run, and its place is free again when its outcome is there; else the
-   * milliseconds after which to try again, with the outcome `released` and `parked`.
+   * Lets an active job, as it was handed out, through a gate: 0 when it may run, and its place is free again when its
+   * outcome is there; else the milliseconds after which to try again, with the outcome `released` and `parked`. Those that
+   * wait for a place come in the order of their priority, and within one as they came.
    */
   enter(job: DriverJob, gate: Gate): Promise<number>;
   /** Notes how far an active job is, 0 to 100. One that is not active is left alone. */

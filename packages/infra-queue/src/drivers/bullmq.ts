@@ -2,6 +2,7 @@ import { type Clock, type Logger, logger, systemClock } from '@vibeonrails/infra
 import type {
   CancelResult,
   Consumer,
+  DriverJob,
   Gate,
   KeepPolicy,
   Process,
@@ -46,8 +47,9 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
   const store = openStore({ redis, prefix, timeout, clock, log });
   /** What this process has scheduled. */
   const scheduled = new Map<string, Schedule>();
-  /** The gates that jobs of this process have passed. */
-  const inside = new Map<string, Gate>();
+  /** The tokens of the runs of this process, and the gates they have passed: a job may run again while a run that lost it goes on. */
+  const tokens = new WeakMap<DriverJob, string>();
+  const inside = new WeakMap<DriverJob, Gate>();
   const consumers = new Map<BullmqConsumer, { queue: string; ticker: Ticker }>();
 
   /** Gives the place at a gate back: with the outcome, whatever becomes of that. */
@@ -55,10 +57,9 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
     (process: Process): Process =>
     async (job, signal) => {
       const outcome = await process(job, signal);
-      const key = `${job.queue} ${job.id}`;
-      const gate = inside.get(key);
-      if (inside.delete(key) && gate)
-        await leaveGate(store, job.queue, job.id, gate).catch(quietly(log, job.queue));
+      const gate = inside.get(job);
+      if (gate)
+        await leaveGate(store, job.queue, job.id, tokens.get(job) ?? '', gate).catch(quietly(log, job.queue));
       return outcome;
     };
   const running = (queue: string, id: string) =>
@@ -72,7 +73,7 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
     ready: () => store.ready(),
     add: addTogether(store),
     consume(queue: string, concurrency: number, process: Process, limit?: TimeLimit): Consumer {
-      const host = { store, keep, log, address: threadAddress(redis), watchEvery };
+      const host = { store, keep, log, address: threadAddress(redis), watchEvery, tokens };
       const consumer = consumeQueue(host, queue, concurrency, leaving(process), limit);
       const ticker = startTicker(store, queue, quietly(log, queue));
       const ours = (): Schedule[] => [...scheduled.values()].filter((schedule) => schedule.queue === queue);
@@ -93,8 +94,8 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
       };
     },
     async enter(job, gate) {
-      const wait = await enterGate(store, job, gate);
-      if (wait === 0) inside.set(`${job.queue} ${job.id}`, gate);
+      const wait = await enterGate(store, job, tokens.get(job) ?? '', gate);
+      if (wait === 0) inside.set(job, gate);
       return wait;
     },
     async progress(queue, id, value) {
@@ -140,9 +141,12 @@ function cancelJob(store: Store, id: string, here: (queue: string) => void): Pro
       const lists = ['wait', 'prioritized', 'delayed', 'active', 'infra:cancelled', 'infra:kept', 'marker'];
       const places = [id, ...lists].map(key);
       const args = [id, key(''), Date.now()];
-      const result = await access.client.call('EVAL', CANCEL, places.length, ...places, ...args);
+      const reply = await access.client.call('EVAL', CANCEL, places.length, ...places, ...args);
+      const [result, gate] = reply as [CancelResult, string?];
       if (result === 'signalled') here(queue);
-      if (result !== 'unknown') return result as CancelResult;
+      // A place may have been kept for it.
+      if (gate) await leaveGate(store, queue, id, '', JSON.parse(gate) as Gate).catch(() => undefined);
+      if (result !== 'unknown') return result;
     }
     return 'unknown';
   });

@@ -15,6 +15,8 @@ export interface MemoryJob extends HeapItem {
   /** The order in which jobs came. */
   readonly seq: number;
   readonly rank: number;
+  /** The order in which those of a rank run: as they came, but for those that waited at a gate. */
+  turn: number;
   readonly addedAt: number;
   state: JobState;
   /** When it may run, or could first. */
@@ -40,6 +42,7 @@ export function memoryJob(given: NewJob, seq: number, now: number): MemoryJob {
     given,
     seq,
     rank: RANKS[given.priority],
+    turn: seq,
     addedAt: now,
     state: 'waiting',
     runAt: now + given.delay,
@@ -51,7 +54,7 @@ export function memoryJob(given: NewJob, seq: number, now: number): MemoryJob {
 
 /** The order in which waiting jobs run. */
 export const runsBefore = (a: MemoryJob, b: MemoryJob): boolean =>
-  a.rank === b.rank ? a.seq < b.seq : a.rank < b.rank;
+  a.rank === b.rank ? a.turn < b.turn : a.rank < b.rank;
 
 /** The order in which delayed jobs become due. */
 export const dueBefore = (a: MemoryJob, b: MemoryJob): boolean =>

@@ -23,8 +23,10 @@ export interface MemoryQueueHost {
   forgotten(job: MemoryJob): void;
   /** The outcome of a run is written. */
   settled(job: MemoryJob, outcome: Outcome): void;
-  /** A job has ended its run: one that waited at its gate and may run now. */
-  left(job: MemoryJob): MemoryJob | undefined;
+  /** A job has ended its run: those that waited at its gate and may run now. */
+  left(job: MemoryJob): readonly MemoryJob[];
+  /** The next of the numbers by which jobs run in turn. */
+  turn(): number;
   /** Jobs wait and nobody serves the queue. */
   unserved(queue: MemoryQueue): void;
 }
@@ -76,10 +78,11 @@ export class MemoryQueue {
     (job.state === 'waiting' ? this.ready : this.later).remove(job);
   }
 
-  /** Lets a delayed job run now. */
+  /** Lets a delayed job run now, after those that wait: they may be of others than whose place came free. */
   hurry(job: MemoryJob): void {
     this.later.remove(job);
     job.runAt = this.#host.clock.now();
+    job.turn = this.#host.turn();
     this.place(job);
   }
 
@@ -190,8 +193,7 @@ export class MemoryQueue {
     this.active.delete(job);
     delete job.controller;
     if (!this.#closed) this.#settle(job, outcome);
-    const next = this.#host.left(job);
-    if (next && !this.#closed) this.hurry(next);
+    for (const next of this.#host.left(job)) if (!this.#closed) this.hurry(next);
     this.#host.settled(job, outcome);
     serving.running -= 1;
     if (serving.running === 0) serving.emptied?.();

@@ -68,7 +68,8 @@ export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
     ended: (job) => follow(keys.release(job.given)),
     forgotten: (job) => jobs.delete(job.given.id),
     settled: (job, outcome) => options.onSettled?.(job.given.id, outcome),
-    left: (job) => gates.leave(job),
+    left: (job) => gates.leave(job, clock.now()),
+    turn: () => seq++,
     unserved: warnUnserved,
   };
   const queueOf = (name: string): MemoryQueue => {
@@ -107,8 +108,10 @@ export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
   };
   /** Takes a job out that waits or is delayed. */
   const forget = (job: MemoryJob): void => {
-    if (!keys.drop(job)) queueOf(job.given.queue).take(job);
+    const queue = queueOf(job.given.queue);
+    if (!keys.drop(job)) queue.take(job);
     jobs.delete(job.given.id);
+    for (const next of gates.forget(job, clock.now())) queue.hurry(next);
   };
   const schedules = memorySchedules(clock, (job) => void addOne(job));
   /** Runs `act` for those ids that are dead jobs, and counts them. */

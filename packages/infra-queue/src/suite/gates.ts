@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { DriverJob, Gate, Outcome, QueueDriver } from '../driver.ts';
+import type { DriverJob, Gate, NewJob, Outcome, QueueDriver } from '../driver.ts';
 import { done, gate, newJob, type Test } from './bench.ts';
 
 /** A handler behind a gate. */
@@ -216,5 +216,97 @@ export function gates(test: Test): void {
     per = 3_600_000;
     await driver.add([newJob()]);
     await until(async () => (await driver.stats())[0]?.completed === 2, 'the second does');
+  });
+  test('lets those that wait for a place run by priority and as they came, whoever comes while one is on its way', async ({
+    driver,
+    serve,
+    until,
+  }) => {
+    const seen: string[] = [];
+    const end = gate();
+    serve(
+      behind(
+        driver,
+        () => ({ concurrency: { key: 'k', limit: 1 } }),
+        async ({ id }) => {
+          seen.push(id);
+          if (id === 'first') await end.opened;
+          return done;
+        },
+      ),
+      2,
+    );
+    const delayed = async (count: number): Promise<boolean> => (await driver.stats())[0]?.delayed === count;
+    await driver.add([newJob({ id: 'first' })]);
+    await until(() => seen.length === 1, 'the first runs');
+    for (const [i, id] of ['e', 'd', 'c'].entries()) {
+      await driver.add([newJob({ id })]);
+      await until(() => delayed(i + 1), `${id} is parked`);
+    }
+    await driver.pause('default');
+    end.open();
+    await until(async () => (await driver.find('first'))?.state === 'completed', 'the first completes');
+    await driver.add([newJob({ id: 'normal' }), newJob({ id: 'high', priority: 'high' })]);
+    await driver.resume('default');
+    await until(async () => (await driver.stats())[0]?.completed === 6, 'all complete');
+    assert.deepEqual(seen, ['first', 'e', 'high', 'd', 'c', 'normal']);
+  });
+  test('lets jobs of a third key run while two with long lines could take every slot', async ({
+    driver,
+    serve,
+    until,
+  }) => {
+    const seen: string[] = [];
+    serve(
+      behind(
+        driver,
+        ({ payload }) => ({ concurrency: { key: payload, limit: 1 } }),
+        async ({ payload }) => {
+          seen.push(payload);
+          await new Promise((resolve) => setImmediate(resolve));
+          return done;
+        },
+      ),
+      2,
+    );
+    const many = (key: string): NewJob[] => Array.from({ length: 40 }, () => newJob({ payload: key }));
+    await driver.add([...many('"a"'), ...many('"b"'), newJob({ payload: '"c"' })]);
+    await until(async () => (await driver.stats())[0]?.completed === 81, 'all complete');
+    assert.ok(seen.indexOf('"c"') < 60, `it came as number ${seen.indexOf('"c"')} of 81`);
+  });
+  test('gives the place that is kept for a job to the next in line when the job is cancelled', async ({
+    driver,
+    serve,
+    until,
+    pass,
+  }) => {
+    const seen: string[] = [];
+    const end = gate();
+    serve(
+      behind(
+        driver,
+        () => ({ concurrency: { key: 'k', limit: 1 } }),
+        async ({ id }) => {
+          seen.push(id);
+          if (id === 'first') await end.opened;
+          return done;
+        },
+      ),
+      2,
+    );
+    await driver.add([newJob({ id: 'first' })]);
+    await until(() => seen.length === 1, 'the first runs');
+    for (const [i, id] of ['second', 'third'].entries()) {
+      await driver.add([newJob({ id })]);
+      await until(async () => (await driver.stats())[0]?.delayed === i + 1, `${id} is parked`);
+    }
+    await driver.pause('default');
+    end.open();
+    await until(async () => (await driver.find('first'))?.state === 'completed', 'the first completes');
+    assert.equal(await driver.cancel('second'), 'removed');
+    await driver.resume('default');
+    await pass(0);
+    await until(() => seen.length === 2, 'the third runs');
+    assert.deepEqual(seen, ['first', 'third']);
   });
 }

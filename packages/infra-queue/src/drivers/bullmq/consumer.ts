@@ -1,6 +1,6 @@
 import type { Logger } from '@vibeonrails/infra-core';
 import type { Job, Worker } from 'bullmq';
-import type { Consumer, KeepPolicy, Outcome, Process, TimeLimit } from '../../driver.ts';
+import type { Consumer, DriverJob, KeepPolicy, Outcome, Process, TimeLimit } from '../../driver.ts';
 import { JobCancelledError, JobLostError } from '../../errors.ts';
 import type { ThreadAddress } from './address.ts';
 import { unmarkArguments } from './keys.ts';
@@ -22,6 +22,8 @@ export interface ConsumerHost {
   readonly address: ThreadAddress | undefined;
   /** Milliseconds between two looks at whether the worker goes on. @default 5000 */
   readonly watchEvery?: number | undefined;
+  /** Is told the token of each run, by the job as it was handed out. */
+  readonly tokens: WeakMap<DriverJob, string>;
 }
 
 /** A job that runs in this process. */
@@ -64,7 +66,7 @@ export function consumeQueue(
   process: Process,
   limit: TimeLimit = () => undefined,
 ): BullmqConsumer {
-  const { store, keep, log, address, watchEvery = 5000 } = host;
+  const { store, keep, log, address, watchEvery = 5000, tokens } = host;
   const base = store.keys(queue).key('');
   const locks = address && watchLocks(base, concurrency, address, log);
   const running = new Map<string, Running>();
@@ -94,6 +96,7 @@ export function consumeQueue(
     // What was on its way when the consumer stopped goes back.
     if (stopped) return settle(settling, { type: 'released', delay: 0 });
     running.set(id, entry);
+    tokens.set(handedOut, entry.token);
     const release = locks?.hold(id, entry.token, Date.now() + (limit(handedOut) ?? LONGEST_BLOCK));
     try {
       // It may have been on its way for long, behind a handler that blocked: then it may be another worker's by now.

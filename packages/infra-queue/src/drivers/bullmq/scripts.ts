@@ -1,3 +1,5 @@
+import { PARKED_FIELD } from './gates.ts';
+
 /**
  * Makes room for a job that may replace the holder of its unique key. BullMQ replaces a delayed job only, so one that
  * waits becomes delayed first. While the holder is active, BullMQ keeps a job with `keep-last`, and tells nobody: a hash
@@ -146,15 +148,16 @@ return {
 /**
  * Takes out a job that has yet to run, with its unique key, or asks for the end of one that runs. One that was kept until
  * it ends takes its place. KEYS: the job, wait, prioritized, delayed, active, cancelled, our hash of kept jobs, marker.
- * ARGV: id, the key of a job without its id, the time. A CancelResult.
+ * ARGV: id, the key of a job without its id, the time. A CancelResult, and of a job that was taken out the gate it waits at,
+ * where it does.
  */
 export const CANCEL: string = `
 if redis.call('EXISTS', KEYS[1]) == 0 then
   local unique = string.match(redis.call('HGET', KEYS[7], ARGV[1]) or '', ':(.*)')
-  if not unique or redis.call('HGET', ARGV[2] .. 'dn:' .. unique, 'jid') ~= ARGV[1] then return 'unknown' end
+  if not unique or redis.call('HGET', ARGV[2] .. 'dn:' .. unique, 'jid') ~= ARGV[1] then return {'unknown'} end
   redis.call('DEL', ARGV[2] .. 'dn:' .. unique)
   redis.call('HDEL', KEYS[7], ARGV[1])
-  return 'removed'
+  return {'removed'}
 end
 local function follow(unique)
   local next = ARGV[2] .. 'dn:' .. unique
@@ -177,15 +180,16 @@ if redis.call('LREM', KEYS[2], 1, ARGV[1]) > 0 or redis.call('ZREM', KEYS[3], AR
     redis.call('DEL', ARGV[2] .. 'de:' .. unique)
     follow(unique)
   end
+  local gate = redis.call('HGET', KEYS[1], '${PARKED_FIELD}')
   redis.call('DEL', KEYS[1], KEYS[1] .. ':logs')
-  return 'removed'
+  return {'removed', gate}
 end
 if redis.call('LPOS', KEYS[5], ARGV[1]) then
   redis.call('SADD', KEYS[6], ARGV[1])
   redis.call('EXPIRE', KEYS[6], 86400)
-  return 'signalled'
+  return {'signalled'}
 end
-return 'unknown'`;
+return {'unknown'}`;
 
 /**
  * Forgets that jobs were cancelled which have ended or are gone; one that runs or waits for another attempt stays marked.

@@ -64,7 +64,7 @@ async function release(
     if (delay > 0) {
       await job.moveToDelayed(Date.now() + delay, token);
       // Room may have come while it was on its way to wait for it.
-      if (parked) await leaveGate(store, queue, job.id ?? '', parked);
+      if (parked) await leaveGate(store, queue, job.id ?? '', token, parked);
       return;
     }
     await job.moveToWait(token);
