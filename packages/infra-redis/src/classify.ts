@@ -20,11 +20,16 @@ export function cleanCause(thrown: unknown): Error | undefined {
   return typeof code === 'string' ? Object.assign(clean, { code }) : clean;
 }
 
-/** The message of an error; of a cluster's, that of the last node it tried. */
+/** The message of an error; of a cluster's, that of the last node it tried; of a transaction's, what was refused in it. */
 export function wordsOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return 'no reason was given';
-  const { lastNodeError, code } = thrown as { lastNodeError?: unknown; code?: unknown };
+  const { lastNodeError, previousErrors, code } = thrown as {
+    lastNodeError?: unknown;
+    previousErrors?: readonly unknown[];
+    code?: unknown;
+  };
   if (lastNodeError instanceof Error) return wordsOf(lastNodeError);
+  if (previousErrors?.[0] instanceof Error) return wordsOf(previousErrors[0]);
   // With several addresses for a host, Node reports a code and no message.
   return thrown.message || (typeof code === 'string' ? code : thrown.name);
 }

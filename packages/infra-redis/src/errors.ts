@@ -85,7 +85,7 @@ export class RedisReplyError extends InfraError {
   readonly reply: string;
 
   constructor(address: string, reply: string, retryable: boolean, help: string | undefined, cause: Error) {
-    super(`Redis at ${address} refuses the command: ${reply}.`, {
+    super(`Redis at ${address} refuses the command: ${reply.replace(/\.+$/, '')}.`, {
       code: 'E_REDIS_REPLY',
       retryable,
       ...(help === undefined ? {} : { help }),

@@ -304,6 +304,23 @@ describeWith('redis', 'a server that goes and comes back', { own: true }, (serve
     }
   });
 
+  test('a transaction that a full server refuses says so, and may be tried again', async () => {
+    const redis = connect({ url: server().url });
+    await redis.ready();
+    await server().command('CONFIG', 'SET', 'maxmemory', '1');
+    try {
+      const { error } = await failure(
+        redis.run((client) => (client as Redis6).multi().set('a', '1').set('b', '2').exec()),
+      );
+      expect(error).toMatchObject({
+        ...{ code: 'E_REDIS_REPLY', reply: 'OOM', retryable: true },
+        message: expect.stringMatching(/'maxmemory'\.$/),
+      });
+    } finally {
+      await server().command('CONFIG', 'SET', 'maxmemory', '0');
+    }
+  });
+
   test('a connection that gets no reply is made anew', async () => {
     const redis = connect({ url: server().url, commandTimeout: 200, name: 'half-open' });
     await redis.ready();

@@ -2,6 +2,7 @@ import type { Chromium } from './chromium.ts';
 import type { RunningPrometheus } from './prometheus.ts';
 import type { RunningRedis } from './redis.ts';
 import type { RunningRedisCluster } from './redis-cluster.ts';
+import type { RunningRedisSentinel } from './redis-sentinel.ts';
 import type { RunningS3 } from './s3.ts';
 
 /**
@@ -9,7 +10,13 @@ import type { RunningS3 } from './s3.ts';
  * package's own variables (`REDIS_URL`, `S3_…`) come along, so that an application can be pointed at it as well.
  */
 export function environmentOf(
-  running: RunningRedis | RunningRedisCluster | RunningS3 | Chromium | RunningPrometheus,
+  running:
+    | RunningRedis
+    | RunningRedisCluster
+    | RunningRedisSentinel
+    | RunningS3
+    | Chromium
+    | RunningPrometheus,
 ): Record<string, string> {
   if ('executablePath' in running) return { CHROMIUM_PATH: running.executablePath };
   if ('endpoint' in running) return s3(running);

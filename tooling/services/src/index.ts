@@ -5,6 +5,7 @@ export { type FreePortOptions, freePort } from './ports.ts';
 export type { PrometheusSample, PrometheusTarget, RunningPrometheus } from './prometheus.ts';
 export type { RedisOptions, RunningRedis } from './redis.ts';
 export type { RedisClusterOptions, RunningRedisCluster } from './redis-cluster.ts';
+export type { RedisSentinelOptions, RunningRedisSentinel } from './redis-sentinel.ts';
 export { MissingServiceError, type ResolveOptions } from './resolve.ts';
 export type { RunningS3 } from './s3.ts';
 export type { ServerControl } from './server.ts';

@@ -1,5 +1,5 @@
 /** What can be asked for by name. */
-export type ServiceKind = 'redis' | 'redis-cluster' | 's3' | 'chromium' | 'prometheus';
+export type ServiceKind = 'redis' | 'redis-cluster' | 'redis-sentinel' | 's3' | 'chromium' | 'prometheus';
 
 /** How one kind of service is found: what names it in the environment, what runs it, what installs it. */
 export interface Need {
@@ -33,6 +33,14 @@ export const needs: Readonly<Record<ServiceKind, Need>> = {
   // One node announces one address to clients and to the other nodes alike, which docker's published ports cannot be.
   'redis-cluster': {
     kind: 'redis-cluster',
+    variables: [],
+    programs: redis.programs,
+    packages: redis.packages,
+    elsewhere: redis.elsewhere,
+  },
+  // A Sentinel tells clients the address by which it knows a server itself.
+  'redis-sentinel': {
+    kind: 'redis-sentinel',
     variables: [],
     programs: redis.programs,
     packages: redis.packages,

@@ -4,6 +4,11 @@ import { needs, type ServiceKind } from './needs.ts';
 import { type RunningPrometheus, startPrometheus } from './prometheus.ts';
 import { type RedisOptions, type RunningRedis, startRedis } from './redis.ts';
 import { type RedisClusterOptions, type RunningRedisCluster, startRedisCluster } from './redis-cluster.ts';
+import {
+  type RedisSentinelOptions,
+  type RunningRedisSentinel,
+  startRedisSentinel,
+} from './redis-sentinel.ts';
 import { type Found, type ResolveOptions, resolve } from './resolve.ts';
 import { type RunningS3, startS3 } from './s3.ts';
 import { recordSkip } from './skips.ts';
@@ -14,6 +19,10 @@ type NoOptions = Readonly<Record<never, never>>;
 export interface Services {
   readonly redis: { readonly options: RedisOptions; readonly running: RunningRedis };
   readonly 'redis-cluster': { readonly options: RedisClusterOptions; readonly running: RunningRedisCluster };
+  readonly 'redis-sentinel': {
+    readonly options: RedisSentinelOptions;
+    readonly running: RunningRedisSentinel;
+  };
   readonly s3: { readonly options: NoOptions; readonly running: RunningS3 };
   readonly chromium: { readonly options: NoOptions; readonly running: Chromium };
   readonly prometheus: { readonly options: NoOptions; readonly running: RunningPrometheus };
@@ -39,6 +48,7 @@ type Starters = {
 const starters: Starters = {
   redis: startRedis,
   'redis-cluster': startRedisCluster,
+  'redis-sentinel': startRedisSentinel,
   s3: startS3,
   chromium: async (found) => chromiumFrom(found),
   prometheus: startPrometheus,

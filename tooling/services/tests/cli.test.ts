@@ -20,7 +20,7 @@ test('help goes to stdout, and a name it does not know is an error with the help
   expect(await run('src/cli.ts', ['--help']).ended).toMatchObject({ code: 0 });
   const { code, output } = await run('src/cli.ts', ['mysql']).ended;
   expect(code).toBe(2);
-  expect(output).toContain('redis|redis-cluster|s3|chromium|prometheus');
+  expect(output).toContain('redis|redis-cluster|redis-sentinel|s3|chromium|prometheus');
 });
 
 test('a browser named in the environment is printed', async () => {

@@ -70,6 +70,21 @@ export async function withRedis<T>(
   }
 }
 
+/** Enqueues an id again and again until it is stored. The milliseconds that the slowest call took. */
+export async function persist(enqueue: () => Promise<unknown>): Promise<number> {
+  let slowest = 0;
+  for (;;) {
+    const start = performance.now();
+    const stored = await enqueue().then(
+      () => true,
+      () => false,
+    );
+    slowest = Math.max(slowest, performance.now() - start);
+    if (stored) return slowest;
+    await sleep(100);
+  }
+}
+
 /** A producer in this process, on the jobs' names alone. */
 export async function producer({ url, timeout }: { url: string; timeout?: `${number}s` }) {
   const { createQueue, defineJob } = await import('@vibeonrails/infra-queue');
@@ -79,9 +94,9 @@ export async function producer({ url, timeout }: { url: string; timeout?: `${num
   const schema = {
     '~standard': { version: 1, vendor: 'chaos', validate: (value: unknown) => ({ value }) },
   } as const;
-  const job = (name: string, retries: number) =>
-    defineJob({ name, schema, handler: () => undefined, options: { retries } });
-  return { queue, short: job('short', 20), blocking: job('blocking', 3), deadly: job('deadly', 1) };
+  const job = (name: string, retries: number, options: { queue?: string; version?: number } = {}) =>
+    defineJob({ name, schema, handler: () => undefined, options: { retries, ...options } });
+  return { queue, job, short: job('short', 20), blocking: job('blocking', 3), deadly: job('deadly', 1) };
 }
 
 /** Whether something comes true within a time. A look that fails counts as no. */

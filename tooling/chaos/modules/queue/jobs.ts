@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { chaos, type Random } from '../../src/chaos.ts';
-import { type Fleet, producer, type Redis, until, withRedis } from './fleet.ts';
+import { type Fleet, persist, producer, type Redis, until, withRedis } from './fleet.ts';
 
 /** One thing that goes wrong. */
 async function fault(random: Random, redis: Redis, fleet: Fleet): Promise<string> {
@@ -32,14 +32,7 @@ export const faults = chaos({
       await Promise.all([fleet.start(), fleet.start()]);
       const ids = Array.from({ length: JOBS }, (_, i) => `job-${i}`);
       const enqueueing = (async () => {
-        for (const id of ids)
-          while (
-            !(await queue.enqueue(short, { ms: random.below(20) }, { id }).then(
-              () => true,
-              () => false,
-            ))
-          )
-            await sleep(100);
+        for (const id of ids) await persist(() => queue.enqueue(short, { ms: random.below(20) }, { id }));
       })();
       const happened: string[] = [];
       for (let i = 0; i < 6; i += 1) {

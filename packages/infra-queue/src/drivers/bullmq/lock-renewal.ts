@@ -7,17 +7,21 @@ export const LOCK = 5000;
 export const RENEW_EVERY: number = LOCK / 4;
 
 /**
- * Does what BullMQ's own renewal does, and takes a lock again that ran out before anybody noticed. KEYS: stalled, active,
- * the locks. ARGV: milliseconds, then id and token of each. The ids that another worker has by now, or that have ended.
+ * Does what BullMQ's own renewal does, and takes a lock again that ran out before anybody noticed. A Redis that is full
+ * refuses SET, but not PEXPIRE. KEYS: stalled, active, the locks. ARGV: milliseconds, then id and token of each. The ids
+ * that another worker has by now, or that have ended.
  */
 const RENEW = `
 local lost = {}
 for i = 3, #KEYS do
   local id, token = ARGV[2 * i - 4], ARGV[2 * i - 3]
   local holder = redis.call('GET', KEYS[i])
-  if holder == token or (not holder and redis.call('LPOS', KEYS[2], id)) then
-    redis.call('SET', KEYS[i], token, 'PX', ARGV[1])
+  if holder == token then
+    redis.call('PEXPIRE', KEYS[i], ARGV[1])
     redis.call('SREM', KEYS[1], id)
+  elseif not holder and redis.call('LPOS', KEYS[2], id) then
+    redis.call('SREM', KEYS[1], id)
+    redis.call('SET', KEYS[i], token, 'PX', ARGV[1])
   else
     lost[#lost + 1] = id
   end

@@ -37,9 +37,9 @@ export async function settle(run: Settling, outcome: Outcome): Promise<unknown> 
   job.opts.stackTraceLimit = 1;
   switch (outcome.type) {
     case 'done':
-      return undefined;
+      return completing(job, undefined);
     case 'discarded':
-      return { discarded: outcome.reason };
+      return completing(job, { discarded: outcome.reason });
     case 'released':
       await release(run, outcome.delay, outcome.parked);
       throw new bullmq.WaitingError();
@@ -52,6 +52,12 @@ export async function settle(run: Settling, outcome: Outcome): Promise<unknown> 
       throw Object.assign(new bullmq.UnrecoverableError(message), { stack });
     }
   }
+}
+
+/** Has BullMQ try once more where it would note that the job failed: it did not, a server in a failover refused the outcome. */
+function completing(job: Job, result: unknown): unknown {
+  job.moveToFailed = (_refused, token, fetchNext) => job.moveToCompleted(result, token, fetchNext);
+  return result;
 }
 
 /** Gives a job back. When that fails its lock runs out, and another worker finds it. */

@@ -8,16 +8,17 @@ const schema: Schema<unknown, { ms: number }> = {
   '~standard': { version: 1, vendor: 'chaos', validate: (value) => ({ value: value as { ms: number } }) },
 };
 
-defineJob({
-  name: 'short',
-  schema,
-  handler: async ({ ms }, { id, attempt }) => {
-    say('start', id, attempt);
-    await new Promise((resolve) => setTimeout(resolve, ms));
-    say('end', id, attempt);
-  },
-  options: { retries: 20 },
-});
+for (const queue of ['default', ...(process.env.QUEUES?.split(',') ?? [])])
+  defineJob({
+    name: queue === 'default' ? 'short' : `short-${queue}`,
+    schema,
+    handler: async ({ ms }, { id, attempt }) => {
+      say('start', id, attempt);
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      say('end', id, attempt);
+    },
+    options: { retries: 20, queue },
+  });
 defineJob({
   name: 'blocking',
   schema,
