@@ -1,6 +1,5 @@
 import { extract, formatIssue, logger, operation, runWithContext } from '@vibeonrails/infra-core';
 import { withinTime } from './admission.ts';
-import type { RealtimeClient } from './clients.ts';
 import type { Admission, AnyChannel, Identity } from './define-channel.ts';
 import type { EngineSocket, SocketEvents } from './engine.ts';
 import type { ConnectionHost } from './gateway.ts';
@@ -14,6 +13,7 @@ import {
   PING,
   parseFrame,
 } from './protocol.ts';
+import type { RealtimeClient } from './realtime.ts';
 import { Refusal } from './refusal.ts';
 import { TokenBucket } from './token-bucket.ts';
 

@@ -1,7 +1,7 @@
-import { isSchema, type Schema, type SchemaOutput } from '@vibeonrails/infra-core';
-import type { SlowPolicy } from './channels.ts';
+import { isSchema, type Schema, type SchemaOutput } from './core.ts';
 import { RealtimeChannelNameError, RealtimeChannelRuleError } from './errors.ts';
 import { isChannelName, isEventName } from './protocol.ts';
+import type { SlowPolicy } from './realtime.ts';
 
 declare const EVENTS: unique symbol;
 

@@ -1,6 +1,7 @@
 import { type Clock, type Duration, toMs } from '@vibeonrails/infra-core';
-import { closeQuietly, type RealtimeClient } from './clients.ts';
 import { byeFrame, CLOSE_CODES } from './protocol.ts';
+import type { RealtimeClient } from './realtime.ts';
+import { closeQuietly } from './registry.ts';
 import { wait } from './wait.ts';
 
 /** How clients are sent away. */

@@ -1,4 +1,4 @@
-import { InfraError, isInfraError } from '@vibeonrails/infra-core';
+import { InfraError, isInfraError } from './core.ts';
 
 /** A channel's name breaks the rules. */
 export class RealtimeChannelNameError extends InfraError {

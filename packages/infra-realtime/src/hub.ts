@@ -1,13 +1,5 @@
-import { onShutdown, operation, systemClock } from '@vibeonrails/infra-core';
-import { createChannels, createPresence, toMember } from './channels.ts';
-import {
-  checkClient,
-  closeQuietly,
-  createSender,
-  type DeliveryCounts,
-  type RealtimeClient,
-  type Registered,
-} from './clients.ts';
+import { makeDriver } from './config.ts';
+import { onShutdown, operation, systemClock } from './core.ts';
 import type { BrokerMessage, Position } from './driver.ts';
 import {
   RealtimeBrokerError,
@@ -16,9 +8,23 @@ import {
   RealtimeClosedError,
   RealtimePayloadError,
 } from './errors.ts';
-import { makeDriver } from './options.ts';
 import { CLOSE_CODES, channelName, eventName, pushFrame, userChannel, withPosition } from './protocol.ts';
-import type { Realtime, RealtimeOptions, SubscribeOptions } from './realtime.ts';
+import type {
+  DeliveryCounts,
+  Realtime,
+  RealtimeClient,
+  RealtimeOptions,
+  SubscribeOptions,
+} from './realtime.ts';
+import {
+  checkClient,
+  closeQuietly,
+  createChannels,
+  createPresence,
+  createSender,
+  type Registered,
+  toMember,
+} from './registry.ts';
 
 const publishes = operation('realtime.publish');
 

@@ -1,6 +1,4 @@
 export type { Authenticate, UpgradeSnapshot } from './admission.ts';
-export type { SlowPolicy } from './channels.ts';
-export type { DeliveryCounts, RealtimeClient, SendResult } from './clients.ts';
 export type { RealtimeDriverName, RealtimeEngineName } from './config.ts';
 export {
   type Admission,
@@ -68,13 +66,17 @@ export {
 } from './module.ts';
 export { CLOSE_CODES } from './protocol.ts';
 export type {
+  DeliveryCounts,
   Member,
   PublishOptions,
   Realtime,
+  RealtimeClient,
   RealtimeOptions,
   RealtimeRedisOptions,
   RealtimeStats,
   RegisterOptions,
+  SendResult,
+  SlowPolicy,
   SubscribeOptions,
   SubscribeResult,
 } from './realtime.ts';

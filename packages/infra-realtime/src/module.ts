@@ -1,12 +1,9 @@
-import {
-  defineModule,
-  type HealthCheck,
-  type HealthResult,
-  type ModuleHandle,
-} from '@vibeonrails/infra-core';
+import { defineModule, type HealthCheck, type HealthResult, type ModuleHandle } from './core.ts';
 import { createRealtime } from './hub.ts';
 import type { Realtime, RealtimeOptions } from './realtime.ts';
-import { VERSION } from './version.ts';
+
+/** The version in package.json. */
+export const VERSION = '1.0.0';
 
 /** The default hub of this process. */
 export const handle: ModuleHandle<Realtime, RealtimeOptions> = defineModule<Realtime, RealtimeOptions>({

@@ -1,8 +1,6 @@
-import type { Clock, Duration, Env, ModuleInstance } from '@vibeonrails/infra-core';
 import type { RedisClient, RedisTlsOptions } from '@vibeonrails/infra-redis';
-import type { SlowPolicy } from './channels.ts';
-import type { DeliveryCounts, RealtimeClient } from './clients.ts';
 import type { RealtimeDriverName } from './config.ts';
+import type { Clock, Duration, Env, ModuleInstance } from './core.ts';
 import type { EventsOf } from './define-channel.ts';
 import type { DrainOptions } from './drain.ts';
 import type { Position, RealtimeDriver } from './driver.ts';
@@ -39,6 +37,41 @@ export interface RealtimeRedisOptions {
    * @default '60s'
    */
   lease?: Duration;
+}
+
+/** What a client's `send` may answer. A promise that rejects means that the client is gone. */
+// biome-ignore lint/suspicious/noConfusingVoidType: `send: (d) => ws.send(d)` returns void
+export type SendResult = void | boolean | number | Promise<unknown>;
+
+/** A client of any transport: a WebSocket, server-sent events, a test. */
+export interface RealtimeClient {
+  /** The id of the connection, not of the user: two tabs are two clients. */
+  readonly id: string;
+  /** Whose it is, for `toUser` and `disconnectUser`. */
+  readonly userId?: string;
+  /** Writes one text frame. When it throws or rejects, the client is dropped; nobody else notices. */
+  send(data: string): SendResult;
+  /** Ends the connection. Called once the client is no longer registered; what it throws is ignored. */
+  close(code?: number, reason?: string): unknown;
+  /** Bytes that were sent and are still in this process. Without it a client is never found to be slow. */
+  bufferedAmount?(): number;
+  /** The bytes from which on it counts as slow. @default 1 MiB */
+  readonly maxBufferedAmount?: number;
+}
+
+/** What to do on a channel with a client that reads slower than it is written to. */
+export type SlowPolicy = 'close' | 'drop';
+
+/** What happened to clients and messages since the start. */
+export interface DeliveryCounts {
+  /** Messages handed to clients. */
+  delivered: number;
+  /** Messages not sent to slow clients on channels with `onSlow: 'drop'`. */
+  skipped: number;
+  /** Clients closed because they were slow. */
+  slow: number;
+  /** Clients dropped because their `send` failed. */
+  broken: number;
 }
 
 /** How a client is registered. */

@@ -1,10 +1,16 @@
-import { onShutdown } from '@vibeonrails/infra-core';
+import { config, type RealtimeEngineName } from './config.ts';
+import { type Env, onShutdown, systemClock, toMs } from './core.ts';
 import type { DrainOptions } from './drain.ts';
-import type { UpgradeServer } from './engine.ts';
-import { loading, RealtimeClosedError } from './errors.ts';
+import type { EngineFactory, UpgradeRequest, UpgradeServer } from './engine.ts';
+import { loading, RealtimeClosedError, RealtimeOptionError, RealtimeOriginsError } from './errors.ts';
 import type { Gateway } from './gateway.ts';
 import { handle } from './module.ts';
-import { type RealtimeServerOptions, readServerOptions } from './server-options.ts';
+import type {
+  RealtimeServerOptions,
+  ServerLimitOptions,
+  ServerLimits,
+  ServerPlan,
+} from './server-options.ts';
 
 /** What a server has done since it was made. */
 export interface RealtimeServerStats {
@@ -122,4 +128,90 @@ export function createRealtimeServer(options: RealtimeServerOptions = {}): Realt
     close,
     stats: () => gateway?.stats() ?? NOTHING_YET,
   };
+}
+
+/**
+ * Reads and completes the options of a server.
+ *
+ * @throws {@link RealtimeOriginsError} `E_REALTIME_ORIGINS`, {@link RealtimeOptionError} `E_REALTIME_OPTION`,
+ *   {@link ConfigError} `E_CONFIG`.
+ */
+function readServerOptions(options: RealtimeServerOptions): ServerPlan {
+  const env = options.env ?? process.env;
+  const values = config.read(env);
+  return {
+    port: options.port ?? values.REALTIME_PORT,
+    hostname: options.hostname ?? '127.0.0.1',
+    path: readPath(options.path),
+    engine: readEngine(options.engine ?? values.REALTIME_ENGINE),
+    ...(options.uws === undefined ? {} : { uws: options.uws }),
+    channels: options.channels ?? [],
+    authenticate: options.authenticate ?? (() => ({})),
+    mayConnect: originCheck(options.allowedOrigins ?? values.REALTIME_ALLOWED_ORIGINS, env),
+    trustedProxies: new Set(options.trustedProxies),
+    heartbeat: toMs(options.heartbeat ?? '25s'),
+    limits: readLimits(options.limits),
+    clock: options.clock ?? systemClock,
+  };
+}
+
+const DEFAULTS = {
+  payload: 65_536,
+  backpressure: 1_048_576,
+  perIp: Number.POSITIVE_INFINITY,
+  connections: Number.POSITIVE_INFINITY,
+  channels: 128,
+  messagesPerSecond: 50,
+} as const;
+
+function readLimits(given: ServerLimitOptions = {}): ServerLimits {
+  const { hookTimeout = '10s', ...numbers } = given;
+  const limits: Record<keyof typeof DEFAULTS, number> = { ...DEFAULTS };
+  for (const name of Object.keys(DEFAULTS) as (keyof typeof DEFAULTS)[]) {
+    const value = numbers[name] ?? DEFAULTS[name];
+    if (!(value > 0))
+      throw new RealtimeOptionError(`limits.${name}`, `is ${value}`, 'Give a number above 0.');
+    limits[name] = value;
+  }
+  return { ...limits, hookTimeout: toMs(hookTimeout) };
+}
+
+function readPath(path = '/realtime'): string {
+  if (!path.startsWith('/') || /[?#\s]/.test(path))
+    throw new RealtimeOptionError('path', `is ${JSON.stringify(path)}`, "Give a path such as '/realtime'.");
+  return path;
+}
+
+function readEngine(engine: RealtimeEngineName | EngineFactory): RealtimeEngineName | EngineFactory {
+  if (typeof engine === 'function' || ['auto', 'uws', 'ws'].includes(engine)) return engine;
+  throw new RealtimeOptionError(
+    'engine',
+    `is ${JSON.stringify(engine)}`,
+    "Use 'auto', 'uws', 'ws' or an engine of your own.",
+  );
+}
+
+/** Against cross-site WebSocket hijacking. Without an Origin header the client is no browser and passes. */
+function originCheck(given: readonly string[] | undefined, env: Env): (request: UpgradeRequest) => boolean {
+  if (!given && env.NODE_ENV === 'production') throw new RealtimeOriginsError();
+  const any = given?.includes('*') ?? false;
+  const allowed = new Set(
+    (given ?? []).filter((origin) => origin !== '*' && origin !== 'self').map(readOrigin),
+  );
+  return ({ headers }) => {
+    const { origin, host } = headers;
+    if (origin === undefined || any || allowed.has(origin.toLowerCase())) return true;
+    return URL.canParse(origin) && new URL(origin).host === host?.toLowerCase();
+  };
+}
+
+function readOrigin(text: string): string {
+  const origin = URL.canParse(text) ? new URL(text).origin : 'null';
+  if (origin === 'null' || origin !== text.replace(/\/$/, '').toLowerCase())
+    throw new RealtimeOptionError(
+      'allowedOrigins',
+      `holds ${JSON.stringify(text)}, which is no origin`,
+      "Write scheme and host alone, such as 'https://app.example.com'; 'self' for the same host, '*' for any.",
+    );
+  return origin;
 }

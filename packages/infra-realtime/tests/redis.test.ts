@@ -1,7 +1,7 @@
 import { resetInfra } from '@vibeonrails/infra-core/testing';
 import { describeWith } from '@vibeonrails/services/vitest';
 import { afterEach, describe, it } from 'vitest';
-import { makeDriver } from '../src/options.ts';
+import { makeDriver } from '../src/config.ts';
 import { realtimeDriverSuite } from '../src/testing.ts';
 import { patient } from './peers.ts';
 

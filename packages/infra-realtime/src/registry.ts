@@ -1,10 +1,77 @@
-import { logger } from '@vibeonrails/infra-core';
+import { logger } from './core.ts';
 import type { PresenceMember, RealtimeDriver } from './driver.ts';
-import { RealtimeBrokerError } from './errors.ts';
-import type { Member } from './realtime.ts';
+import { RealtimeBrokerError, RealtimeClientError } from './errors.ts';
+import { CLOSE_CODES } from './protocol.ts';
+import type { DeliveryCounts, Member, RealtimeClient, SlowPolicy } from './realtime.ts';
 
-/** What to do on a channel with a client that reads slower than it is written to. */
-export type SlowPolicy = 'close' | 'drop';
+/** A client and what is kept about it. */
+export interface Registered {
+  readonly client: RealtimeClient;
+  /** Made with the first subscription: most memory of an idle server is here. */
+  channels?: Set<string>;
+}
+
+const MAX_BUFFERED = 1024 * 1024;
+
+/** Refuses what is no client. @throws {@link RealtimeClientError} `E_REALTIME_CLIENT`. */
+export function checkClient(client: RealtimeClient): void {
+  const isId = (id: unknown): boolean => typeof id === 'string' && id !== '' && id.length <= 200;
+  if (client === null || typeof client !== 'object') throw new RealtimeClientError('it is no object');
+  if (!isId(client.id)) throw new RealtimeClientError('its id is no text of 1 to 200 characters');
+  if (client.userId !== undefined && !isId(client.userId))
+    throw new RealtimeClientError('its userId is no text of 1 to 200 characters');
+  if (typeof client.send !== 'function' || typeof client.close !== 'function')
+    throw new RealtimeClientError('send and close must be functions');
+}
+
+/** Closes a client, whatever it does about it. */
+export function closeQuietly(client: RealtimeClient, code: number, reason: string): void {
+  try {
+    const result = client.close(code, reason);
+    if (isThenable(result)) result.then(undefined, () => undefined);
+  } catch {
+    // It is no longer registered; a transport that is gone already may well throw here.
+  }
+}
+
+/**
+ * Hands frames to clients. A client that fails or is too slow is given to `drop`, which takes it out of the registry
+ * before it closes it.
+ */
+export function createSender(
+  counts: DeliveryCounts,
+  drop: (entry: Registered, code: number, reason: string) => void,
+): (entry: Registered, frame: string, onSlow: 'close' | 'drop') => void {
+  const broken = (entry: Registered, err: unknown): void => {
+    counts.broken += 1;
+    logger.debug({ err, module: 'realtime', client: entry.client.id }, 'a client failed and was dropped');
+    drop(entry, CLOSE_CODES.broken, 'send failed');
+  };
+  return (entry, frame, onSlow) => {
+    const { client } = entry;
+    try {
+      // Asked before sending: what waits is bounded by the limit and one message.
+      const waiting = client.bufferedAmount?.() ?? 0;
+      if (waiting > (client.maxBufferedAmount ?? MAX_BUFFERED)) {
+        if (onSlow === 'drop') {
+          counts.skipped += 1;
+          return;
+        }
+        counts.slow += 1;
+        drop(entry, CLOSE_CODES.slow, 'reads too slowly');
+        return;
+      }
+      const result = client.send(frame);
+      counts.delivered += 1;
+      if (isThenable(result)) result.then(undefined, (err: unknown) => broken(entry, err));
+    } catch (err) {
+      broken(entry, err);
+    }
+  };
+}
+
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  value !== null && typeof value === 'object' && 'then' in value && typeof value.then === 'function';
 
 /** What a subscription carries beside its client. */
 interface SubscriptionState {
