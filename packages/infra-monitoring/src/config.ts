@@ -1,41 +1,39 @@
 import type { Config, ConfigValues, Reader, ReportProblem } from '@vibeonrails/infra-core';
 import { bool, defineConfig, int, oneOf, secret, text, url } from './core.ts';
-import { isCollectorUrl } from './drivers.ts';
-import { parsePairs, parseStatsdUrl } from './environment.ts';
-import { SAMPLERS, type SamplerName } from './tracing/sampler.ts';
+import type { OtlpSignal, StatsdDialect, StatsdOptions } from './drivers/options.ts';
+import type { SamplerName } from './tracing/tracer.ts';
+import { SAMPLERS } from './tracing.ts';
+
+/** What one signal may have of its own; what it has not, `OTEL_EXPORTER_OTLP_…` says for both. */
+type SignalShape<S extends Uppercase<OtlpSignal>> = {
+  readonly [name in `OTEL_EXPORTER_OTLP_${S}_${'ENDPOINT' | 'HEADERS'}`]: Reader<string | undefined>;
+} & { readonly [name in `OTEL_EXPORTER_OTLP_${S}_TIMEOUT`]: Reader<number | undefined> } & {
+  readonly [name in `OTEL_EXPORTER_OTLP_${S}_PROTOCOL`]: Reader<'http/json' | undefined>;
+} & { readonly [name in `OTEL_EXPORTER_OTLP_${S}_COMPRESSION`]: Reader<'gzip' | 'none' | undefined> };
 
 /** The variables of the monitoring, by the names OpenTelemetry and Datadog give them. */
-export type MonitoringShape = {
-  readonly OTEL_SDK_DISABLED: Reader<boolean>;
-  readonly OTEL_TRACES_EXPORTER: Reader<'otlp' | 'console' | 'none' | undefined>;
-  readonly OTEL_METRICS_EXPORTER: Reader<'otlp' | 'prometheus' | 'none' | undefined>;
-  readonly OTEL_METRIC_EXPORT_INTERVAL: Reader<number | undefined>;
-  readonly OTEL_BSP_SCHEDULE_DELAY: Reader<number | undefined>;
-  readonly OTEL_BSP_MAX_QUEUE_SIZE: Reader<number | undefined>;
-  readonly OTEL_BSP_MAX_EXPORT_BATCH_SIZE: Reader<number | undefined>;
-  readonly OTEL_TRACES_SAMPLER: Reader<SamplerName>;
-  readonly OTEL_TRACES_SAMPLER_ARG: Reader<string | undefined>;
-  readonly STATSD_URL: Reader<string | undefined>;
-  readonly DD_AGENT_HOST: Reader<string | undefined>;
-  readonly DD_DOGSTATSD_PORT: Reader<number | undefined>;
-  readonly DD_ENV: Reader<string | undefined>;
-  readonly DD_SERVICE: Reader<string | undefined>;
-  readonly DD_VERSION: Reader<string | undefined>;
-  readonly DD_ENTITY_ID: Reader<string | undefined>;
-  readonly OTEL_EXPORTER_OTLP_ENDPOINT: Reader<string | undefined>;
-  readonly OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: Reader<string | undefined>;
-  readonly OTEL_EXPORTER_OTLP_TRACES_HEADERS: Reader<string | undefined>;
-  readonly OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: Reader<number | undefined>;
-  readonly OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: Reader<'http/json' | undefined>;
-  readonly OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: Reader<'gzip' | 'none' | undefined>;
-  readonly OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: Reader<string | undefined>;
-  readonly OTEL_EXPORTER_OTLP_METRICS_HEADERS: Reader<string | undefined>;
-  readonly OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: Reader<number | undefined>;
-  readonly OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: Reader<'http/json' | undefined>;
-  readonly OTEL_EXPORTER_OTLP_METRICS_COMPRESSION: Reader<'gzip' | 'none' | undefined>;
-  readonly OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: Reader<'cumulative' | undefined>;
-  readonly OTEL_RESOURCE_ATTRIBUTES: Reader<string | undefined>;
-};
+export type MonitoringShape = SignalShape<'TRACES'> &
+  SignalShape<'METRICS'> & {
+    readonly OTEL_SDK_DISABLED: Reader<boolean>;
+    readonly OTEL_TRACES_EXPORTER: Reader<'otlp' | 'console' | 'none' | undefined>;
+    readonly OTEL_METRICS_EXPORTER: Reader<'otlp' | 'prometheus' | 'none' | undefined>;
+    readonly OTEL_METRIC_EXPORT_INTERVAL: Reader<number | undefined>;
+    readonly OTEL_BSP_SCHEDULE_DELAY: Reader<number | undefined>;
+    readonly OTEL_BSP_MAX_QUEUE_SIZE: Reader<number | undefined>;
+    readonly OTEL_BSP_MAX_EXPORT_BATCH_SIZE: Reader<number | undefined>;
+    readonly OTEL_TRACES_SAMPLER: Reader<SamplerName>;
+    readonly OTEL_TRACES_SAMPLER_ARG: Reader<string | undefined>;
+    readonly STATSD_URL: Reader<string | undefined>;
+    readonly DD_AGENT_HOST: Reader<string | undefined>;
+    readonly DD_DOGSTATSD_PORT: Reader<number | undefined>;
+    readonly DD_ENV: Reader<string | undefined>;
+    readonly DD_SERVICE: Reader<string | undefined>;
+    readonly DD_VERSION: Reader<string | undefined>;
+    readonly DD_ENTITY_ID: Reader<string | undefined>;
+    readonly OTEL_EXPORTER_OTLP_ENDPOINT: Reader<string | undefined>;
+    readonly OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: Reader<'cumulative' | undefined>;
+    readonly OTEL_RESOURCE_ATTRIBUTES: Reader<string | undefined>;
+  };
 
 /** What they hold. */
 export type MonitoringValues = ConfigValues<MonitoringShape>;
@@ -88,53 +86,8 @@ export const config: Config<MonitoringShape> = defineConfig<MonitoringShape>(
       optional: true,
       description: 'sends traces and metrics to the collector there, under /v1/traces and /v1/metrics',
     }),
-    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url({ optional: true, description: 'the whole address for traces' }),
-    OTEL_EXPORTER_OTLP_TRACES_HEADERS: secret({
-      optional: true,
-      fallback: 'OTEL_EXPORTER_OTLP_HEADERS',
-      description: 'sent with them: name=value,name=value',
-    }),
-    OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: int({
-      min: 1,
-      optional: true,
-      fallback: 'OTEL_EXPORTER_OTLP_TIMEOUT',
-      description: 'milliseconds a request may take; else 10000',
-    }),
-    OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: oneOf(['http/json'], {
-      optional: true,
-      fallback: 'OTEL_EXPORTER_OTLP_PROTOCOL',
-      description: 'the protocol',
-    }),
-    OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: oneOf(['gzip', 'none'], {
-      optional: true,
-      fallback: 'OTEL_EXPORTER_OTLP_COMPRESSION',
-      description: 'how requests are packed; else none',
-    }),
-    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: url({
-      optional: true,
-      description: 'the whole address for metrics',
-    }),
-    OTEL_EXPORTER_OTLP_METRICS_HEADERS: secret({
-      optional: true,
-      fallback: 'OTEL_EXPORTER_OTLP_HEADERS',
-      description: 'sent with them: name=value,name=value',
-    }),
-    OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: int({
-      min: 1,
-      optional: true,
-      fallback: 'OTEL_EXPORTER_OTLP_TIMEOUT',
-      description: 'milliseconds a request may take; else 10000',
-    }),
-    OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: oneOf(['http/json'], {
-      optional: true,
-      fallback: 'OTEL_EXPORTER_OTLP_PROTOCOL',
-      description: 'the protocol',
-    }),
-    OTEL_EXPORTER_OTLP_METRICS_COMPRESSION: oneOf(['gzip', 'none'], {
-      optional: true,
-      fallback: 'OTEL_EXPORTER_OTLP_COMPRESSION',
-      description: 'how requests are packed; else none',
-    }),
+    ...signalVariables('TRACES'),
+    ...signalVariables('METRICS'),
     OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: oneOf(['cumulative'], {
       optional: true,
       description: 'what values count from: the start',
@@ -156,6 +109,34 @@ export const config: Config<MonitoringShape> = defineConfig<MonitoringShape>(
     },
   },
 );
+
+function signalVariables<S extends Uppercase<OtlpSignal>>(signal: S): SignalShape<S> {
+  const own = `OTEL_EXPORTER_OTLP_${signal}`;
+  const shared = (detail: string): { optional: true; fallback: string } => ({
+    optional: true,
+    fallback: `OTEL_EXPORTER_OTLP_${detail}`,
+  });
+  return {
+    [`${own}_ENDPOINT`]: url({
+      optional: true,
+      description: `the whole address for ${signal.toLowerCase()}`,
+    }),
+    [`${own}_HEADERS`]: secret({
+      ...shared('HEADERS'),
+      description: 'sent with them: name=value,name=value',
+    }),
+    [`${own}_TIMEOUT`]: int({
+      min: 1,
+      ...shared('TIMEOUT'),
+      description: 'milliseconds a request may take; else 10000',
+    }),
+    [`${own}_PROTOCOL`]: oneOf(['http/json'], { ...shared('PROTOCOL'), description: 'the protocol' }),
+    [`${own}_COMPRESSION`]: oneOf(['gzip', 'none'], {
+      ...shared('COMPRESSION'),
+      description: 'how requests are packed; else none',
+    }),
+  } as unknown as SignalShape<S>;
+}
 
 function checkStatsd(values: MonitoringValues, report: ReportProblem): void {
   const { STATSD_URL, DD_AGENT_HOST, DD_DOGSTATSD_PORT } = values;
@@ -212,5 +193,51 @@ function areHeaders(text: string): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+/** Every dialect there is. */
+export const DIALECTS: readonly StatsdDialect[] = ['statsd', 'datadog'];
+
+/** True for what `fetch` can be given. */
+export function isCollectorUrl(text: string): boolean {
+  if (typeof text !== 'string' || !URL.canParse(text)) return false;
+  const { protocol, username, password } = new URL(text);
+  return (protocol === 'http:' || protocol === 'https:') && username === '' && password === '';
+}
+
+/** Takes `udp://host:port?dialect=…&prefix=…` apart; a text says what was expected of it. */
+export function parseStatsdUrl(text: string): StatsdOptions | string {
+  const { protocol, hostname, port, pathname, username, searchParams, hash } = new URL(text);
+  if (hostname === '' || username !== '' || hash !== '' || (pathname !== '' && pathname !== '/'))
+    return 'udp://host:port or tcp://host:port, and nothing else before a "?"';
+  if (port === '0') return 'a port from 1 to 65535';
+  const unknown = [...searchParams.keys()].find((name) => name !== 'dialect' && name !== 'prefix');
+  if (unknown !== undefined) return 'no parameters but "dialect" and "prefix"';
+  const dialect = DIALECTS.find((name) => name === (searchParams.get('dialect') ?? 'statsd'));
+  if (dialect === undefined) return `a dialect of ${DIALECTS.join(' or ')}`;
+  const prefix = searchParams.get('prefix') ?? '';
+  if (!/^[\w.-]*$/.test(prefix)) return 'a prefix of letters, digits, "_", "-" and "."';
+  return {
+    protocol: protocol === 'tcp:' ? 'tcp' : 'udp',
+    host: hostname.replace(/^\[|\]$/g, ''),
+    ...(port === '' ? {} : { port: Number(port) }),
+    dialect,
+    prefix,
+  };
+}
+
+/** Pairs as OpenTelemetry writes them: `name=value,name=value`, percent-encoded; `undefined` for anything else. */
+export function parsePairs(text: string): [string, string][] | undefined {
+  try {
+    const items = text.split(',').filter((item) => item.trim() !== '');
+    return items.map((item) => {
+      const at = item.indexOf('=');
+      const name = decodeURIComponent(item.slice(0, Math.max(0, at)).trim());
+      if (name === '') throw new Error('no name');
+      return [name, decodeURIComponent(item.slice(at + 1).trim())];
+    });
+  } catch {
+    return undefined;
   }
 }

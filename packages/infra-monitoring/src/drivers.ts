@@ -1,87 +1,18 @@
-import type { Duration } from '@vibeonrails/infra-core';
-import { toMs } from './core.ts';
+import type { Env } from '@vibeonrails/infra-core';
+import { DIALECTS, isCollectorUrl, type MonitoringValues, parsePairs, parseStatsdUrl } from './config.ts';
+import { serviceName, toMs } from './core.ts';
 import type { MonitoringExporter } from './driver.ts';
+import type {
+  ConsoleOptions,
+  ConsoleSettings,
+  OtlpOptions,
+  OtlpSettings,
+  OtlpSignal,
+  StatsdOptions,
+  StatsdSettings,
+} from './drivers/options.ts';
 import { MonitoringOptionError, wholeNumber } from './errors.ts';
 import { deferred } from './exporters.ts';
-
-/** The two dialects of StatsD: Datadog's has tags, histograms and many values in a line; the plain one has none of them. */
-export const DIALECTS = ['statsd', 'datadog'] as const;
-
-/** @see {@link DIALECTS} */
-export type StatsdDialect = (typeof DIALECTS)[number];
-
-/** How {@link statsd} sends. */
-export interface StatsdOptions {
-  /** @default 'localhost' */
-  readonly host?: string;
-  /** @default 8125 */
-  readonly port?: number;
-  /** @default 'udp' */
-  readonly protocol?: 'udp' | 'tcp';
-  /** `datadog` sends labels as tags; `statsd` has none, so they become part of the name. @default 'statsd' */
-  readonly dialect?: StatsdDialect;
-  /** Stands before every name, with a dot between: letters, digits, `_`, `-` and `.`. @default none */
-  readonly prefix?: string;
-  /** Labels that every series gets; its own win. @default none */
-  readonly tags?: Readonly<Record<string, string>>;
-  /** Samples of one histogram series sent after each push; of more, a fair choice goes out with its `@rate`. @default 256 */
-  readonly maxSamples?: number;
-  /** Samples held between two pushes, all series together. @default 65_536 */
-  readonly maxBufferedSamples?: number;
-  /** Bytes in a packet: 512 through the internet, up to 8932 with jumbo frames. @default 1432 */
-  readonly maxPacketBytes?: number;
-  /** How long a packet may take to leave. @default '5s' */
-  readonly timeout?: Duration;
-}
-
-/** {@link StatsdOptions}, checked and complete. Durations are in milliseconds. */
-export interface StatsdSettings extends Required<StatsdOptions> {
-  readonly timeout: number;
-}
-
-/** What a collector takes. */
-export type OtlpSignal = 'traces' | 'metrics';
-
-/** How {@link otlp} sends. */
-export interface OtlpOptions {
-  /** The collector's address, to which `/v1/traces` and `/v1/metrics` are added. @default 'http://localhost:4318' */
-  readonly endpoint?: string;
-  /** The whole address that traces go to, in place of `endpoint`. */
-  readonly tracesEndpoint?: string;
-  /** The whole address that metrics go to, in place of `endpoint`. */
-  readonly metricsEndpoint?: string;
-  /** What is sent. @default both; where only one has an address, that one */
-  readonly signals?: readonly OtlpSignal[];
-  /** Sent with every request: a key, a tenant. */
-  readonly headers?: Readonly<Record<string, string>>;
-  /** @default 'none' */
-  readonly compression?: 'gzip' | 'none';
-  /** How long a request may take. @default '10s' */
-  readonly timeout?: Duration;
-  /** How long a batch is tried for, and so the longest `Retry-After` that is waited for. @default '1m' */
-  readonly retryFor?: Duration;
-  /** How long `flush()`, and so a shutdown, waits for the collector. @default '5s' */
-  readonly flushTimeout?: Duration;
-  /** What the spans are about: `service.name` and others. @default the service's name */
-  readonly resource?: Readonly<Record<string, string>>;
-  /** Spans held while the collector is slow; the newest are dropped when there are more. @default 2048 */
-  readonly maxQueue?: number;
-  /** Spans in a request. @default 512 */
-  readonly maxBatch?: number;
-  /** How long a span waits for others. @default '5s' */
-  readonly interval?: Duration;
-}
-
-/** {@link OtlpOptions}, checked and complete. Durations are in milliseconds. */
-export interface OtlpSettings
-  extends Required<Pick<OtlpOptions, 'headers' | 'compression' | 'resource' | 'maxQueue' | 'maxBatch'>> {
-  /** The whole address that each signal goes to. */
-  readonly urls: Readonly<Partial<Record<OtlpSignal, string>>>;
-  readonly timeout: number;
-  readonly retryFor: number;
-  readonly flushTimeout: number;
-  readonly interval: number;
-}
 
 /**
  * Sends metrics to StatsD or a Datadog agent: what counters grew by, every gauge, and samples of histograms.
@@ -101,21 +32,6 @@ export function statsd(options: StatsdOptions = {}): MonitoringExporter {
     unsent: 'statsd_unsent',
     load: async () => (await import('./drivers/statsd.ts')).statsdExporter(settings),
   });
-}
-
-/** How {@link consoleExporter} prints. */
-export interface ConsoleOptions {
-  /** How long nothing must have come of a trace that is over before it is printed. @default '300ms' */
-  readonly quiet?: Duration;
-  /** @default where standard error is a terminal and NO_COLOR is not set */
-  readonly color?: boolean;
-  /** Where it goes. @default standard error, so that logs on standard output stay what they are */
-  readonly write?: (text: string) => void;
-}
-
-/** {@link ConsoleOptions}, complete. Durations are in milliseconds. */
-export interface ConsoleSettings extends Required<ConsoleOptions> {
-  readonly quiet: number;
 }
 
 /**
@@ -212,11 +128,11 @@ function otlpSettings(options: OtlpOptions): OtlpSettings {
   };
 }
 
-const SIGNALS = { traces: 'tracesEndpoint', metrics: 'metricsEndpoint' } as const;
+const ENDPOINTS = { traces: 'tracesEndpoint', metrics: 'metricsEndpoint' } as const;
 
 function urlsOf(options: OtlpOptions): OtlpSettings['urls'] {
-  const all = Object.keys(SIGNALS) as OtlpSignal[];
-  const named = all.filter((signal) => options[SIGNALS[signal]] !== undefined);
+  const all = Object.keys(ENDPOINTS) as OtlpSignal[];
+  const named = all.filter((signal) => options[ENDPOINTS[signal]] !== undefined);
   const { endpoint, signals = endpoint === undefined && named.length > 0 ? named : all } = options;
   if (signals.length === 0 || signals.some((signal) => !all.includes(signal)))
     throw new MonitoringOptionError('signals', signals, `one or more of ${all.join(' and ')}`);
@@ -224,12 +140,12 @@ function urlsOf(options: OtlpOptions): OtlpSettings['urls'] {
 }
 
 function signalUrl(signal: OtlpSignal, options: OtlpOptions): string {
-  const own = options[SIGNALS[signal]];
+  const own = options[ENDPOINTS[signal]];
   const given = own ?? options.endpoint ?? 'http://localhost:4318';
   if (!isCollectorUrl(given))
     // Never the value: an address may hold a key.
     throw new MonitoringOptionError(
-      own === undefined ? 'endpoint' : SIGNALS[signal],
+      own === undefined ? 'endpoint' : ENDPOINTS[signal],
       typeof given,
       'an address that starts with http:// or https://, without a user',
     );
@@ -237,13 +153,6 @@ function signalUrl(signal: OtlpSignal, options: OtlpOptions): string {
   const url = new URL(given);
   url.pathname = `${url.pathname.replace(/\/+$/, '')}/v1/${signal}`;
   return url.href;
-}
-
-/** True for what `fetch` can be given. */
-export function isCollectorUrl(text: string): boolean {
-  if (typeof text !== 'string' || !URL.canParse(text)) return false;
-  const { protocol, username, password } = new URL(text);
-  return (protocol === 'http:' || protocol === 'https:') && username === '' && password === '';
 }
 
 /** @throws {@link MonitoringOptionError} for a header no request can have, without its value. */
@@ -256,4 +165,85 @@ function checkedHeaders(headers: Readonly<Record<string, string>>): Record<strin
     }
   }
   return { ...headers };
+}
+
+/** The exporters that variables choose: StatsD, a collector for traces and metrics, a tree on the terminal. */
+export function exportersFrom(values: MonitoringValues, env: Env | undefined): MonitoringExporter[] {
+  const toStatsd = statsdFrom(values);
+  const toTerminal = values.OTEL_TRACES_EXPORTER === 'console' && !values.OTEL_SDK_DISABLED;
+  return [
+    ...(toStatsd ? [statsd(toStatsd)] : []),
+    ...(toTerminal ? [consoleExporter()] : []),
+    ...otlpFrom(values, env),
+  ];
+}
+
+function statsdFrom(values: MonitoringValues): StatsdOptions | undefined {
+  const { STATSD_URL: address, DD_AGENT_HOST: host, DD_DOGSTATSD_PORT: port } = values;
+  const chosen: StatsdOptions | string | undefined =
+    address === undefined
+      ? host && { host, dialect: 'datadog', ...(port === undefined ? {} : { port }) }
+      : parseStatsdUrl(address);
+  if (typeof chosen !== 'object') return undefined;
+  return chosen.dialect === 'datadog' ? { ...chosen, tags: datadogTags(values) } : chosen;
+}
+
+/** The tags by which Datadog joins metrics, traces and logs. */
+function datadogTags(values: MonitoringValues): Record<string, string> {
+  const tags = {
+    env: values.DD_ENV,
+    service: values.DD_SERVICE,
+    version: values.DD_VERSION,
+    'dd.internal.entity_id': values.DD_ENTITY_ID,
+  };
+  return Object.fromEntries(Object.entries(tags).flatMap(([tag, value]) => (value ? [[tag, value]] : [])));
+}
+
+/** One exporter a signal, since each may have headers, a time limit and an address of its own. */
+function otlpFrom(values: MonitoringValues, env: Env | undefined): MonitoringExporter[] {
+  if (values.OTEL_SDK_DISABLED) return [];
+  const signals = SIGNALS.filter((signal) => isChosen(values, signal));
+  if (signals.length === 0) return [];
+  const resource = Object.fromEntries(parsePairs(values.OTEL_RESOURCE_ATTRIBUTES ?? '') ?? []);
+  const service = nameOf(env, resource);
+  const shared = defined({
+    endpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT,
+    interval: values.OTEL_BSP_SCHEDULE_DELAY,
+    maxQueue: values.OTEL_BSP_MAX_QUEUE_SIZE,
+    maxBatch: values.OTEL_BSP_MAX_EXPORT_BATCH_SIZE,
+    resource: { ...resource, ...(service === undefined ? {} : { 'service.name': service }) },
+  });
+  return signals.map((signal) => otlp({ ...shared, ...signalFrom(values, signal), signals: [signal] }));
+}
+
+const SIGNALS: readonly OtlpSignal[] = ['traces', 'metrics'];
+
+const upper = <S extends OtlpSignal>(signal: S): Uppercase<S> => signal.toUpperCase() as Uppercase<S>;
+
+function isChosen(values: MonitoringValues, signal: OtlpSignal): boolean {
+  const chosen = values[`OTEL_${upper(signal)}_EXPORTER`];
+  if (chosen !== undefined) return chosen === 'otlp';
+  const own = values[`OTEL_EXPORTER_OTLP_${upper(signal)}_ENDPOINT`];
+  return (own ?? values.OTEL_EXPORTER_OTLP_ENDPOINT) !== undefined;
+}
+
+function signalFrom(values: MonitoringValues, signal: OtlpSignal): OtlpOptions {
+  const prefix = `OTEL_EXPORTER_OTLP_${upper(signal)}` as const;
+  const own = values[`${prefix}_ENDPOINT`];
+  return {
+    ...(own === undefined ? {} : { [`${signal}Endpoint`]: own }),
+    ...defined({ timeout: values[`${prefix}_TIMEOUT`] }),
+    compression: values[`${prefix}_COMPRESSION`] ?? 'none',
+    headers: Object.fromEntries(parsePairs(values[`${prefix}_HEADERS`] ?? '') ?? []),
+  };
+}
+
+/** What of `options` has a value. */
+const defined = <O extends object>(options: O): { [K in keyof O]?: Exclude<O[K], undefined> } =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
+
+/** A variable of its own comes before the attribute, and that before a guess from package.json. */
+function nameOf(env: Env = process.env, resource: Record<string, string>): string | undefined {
+  const isNamed = [env.SERVICE_NAME, env.OTEL_SERVICE_NAME].some((name) => name?.trim());
+  return isNamed ? serviceName(env) : (resource['service.name'] ?? serviceName(env));
 }

@@ -1,7 +1,7 @@
 import { log } from './core.ts';
 import type { ExporterHost, MonitoringExporter } from './driver.ts';
-import { ExporterError } from './errors.ts';
-import type { DropReason } from './metrics/families.ts';
+import type { DeferredExporter } from './drivers/options.ts';
+import { ExporterError, wholeNumber } from './errors.ts';
 import type { MetricSnapshot, Registry } from './metrics.ts';
 import type { FinishedSpan } from './tracing/span.ts';
 
@@ -107,16 +107,56 @@ export function exporters(host: ExporterHost & Pick<Registry, 'onSample'>): Expo
   };
 }
 
-/** How a {@link deferred} exporter is made. */
-export interface DeferredExporter {
-  readonly name: string;
-  /** What it has a use for. */
-  readonly takes: readonly ('spans' | 'metrics' | 'samples')[];
-  /** Spans and samples held until its code is there. */
-  readonly room: number;
-  /** What those are counted as that found no room. */
-  readonly unsent: DropReason;
-  load(): Promise<MonitoringExporter>;
+/** The exporter that keeps spans in this process: the newest ones, up to a number. */
+export interface MemoryExporter extends MonitoringExporter {
+  exportSpan(span: FinishedSpan): void;
+  /** What it holds, oldest first. */
+  spans(): FinishedSpan[];
+}
+
+/** Makes a {@link MemoryExporter} that holds `keep` spans. */
+export function memoryExporter(keep: number): MemoryExporter {
+  wholeNumber('keepSpans', keep);
+  const ring: FinishedSpan[] = [];
+  /** Where the oldest one is once the ring is full. */
+  let at = 0;
+  return {
+    name: 'memory',
+    ready: async () => undefined,
+    exportSpan(span) {
+      if (ring.length < keep) {
+        ring.push(span);
+        return;
+      }
+      ring[at] = span;
+      at = (at + 1) % keep;
+    },
+    spans: () => [...ring.slice(at), ...ring.slice(0, at)],
+    flush: async () => undefined,
+    async close() {
+      ring.length = 0;
+      at = 0;
+    },
+  };
+}
+
+/** A span with those it is the parent of, by the time they started. */
+export interface SpanNode extends FinishedSpan {
+  readonly children: readonly SpanNode[];
+}
+
+/** The spans of one trace as trees. A span whose parent is not among them is a root. */
+export function treeOf(spans: readonly FinishedSpan[], traceId: string): SpanNode[] {
+  const nodes = spans
+    .filter((span) => span.traceId === traceId)
+    .sort((a, b) => a.startTime - b.startTime)
+    .map((span) => ({ ...span, children: [] as SpanNode[] }));
+  const byId = new Map(nodes.map((node) => [node.spanId, node]));
+  return nodes.filter((node) => {
+    const parent = node.parentSpanId === undefined ? undefined : byId.get(node.parentSpanId);
+    parent?.children.push(node);
+    return parent === undefined;
+  });
 }
 
 type Call = (exporter: MonitoringExporter) => void;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { type FakeClock, fakeClock } from '@vibeonrails/infra-core/testing';
-import { monitoring } from './default.ts';
-import { type SpanNode, treeOf } from './drivers/memory.ts';
+import type { Monitoring } from './contract.ts';
+import { type SpanNode, treeOf } from './exporters.ts';
 import type { Labels } from './metrics/labels.ts';
-import { handle } from './module.ts';
-import { createMonitoring, type Monitoring } from './monitoring.ts';
+import { handle, monitoring } from './module.ts';
+import { createMonitoring } from './monitoring.ts';
 import type { Attributes, FinishedSpan } from './tracing/span.ts';
 
 /** A monitoring for tests that stands in for the default one, on a clock of its own. */

@@ -1,3 +1,35 @@
+export type { MetricsHandlerOptions, Monitoring, MonitoringOptions } from './contract.ts';
+export type { ExporterHost, MonitoringExporter } from './driver.ts';
+export type {
+  ConsoleOptions,
+  OtlpOptions,
+  OtlpSignal,
+  StatsdDialect,
+  StatsdOptions,
+} from './drivers/options.ts';
+export { consoleExporter, otlp, statsd } from './drivers.ts';
+export {
+  ExporterError,
+  MetricDescriptionError,
+  MetricsTokenError,
+  MonitoringOptionError,
+} from './errors.ts';
+export type { SpanNode } from './exporters.ts';
+export {
+  fastifyRoute,
+  type HttpSpanOptions,
+  type HttpTracing,
+  honoRoute,
+  setHttpRoute,
+} from './instrument/http.ts';
+export type { InstrumentOptions, SourceName } from './instrument/instrument.ts';
+export type { DropReason, MetricDescription } from './metrics/families.ts';
+export type { Exemplar, MetricType, SampledSeries } from './metrics/family.ts';
+export type { Labels } from './metrics/labels.ts';
+export type { MeasuredSpan, Metrics } from './metrics/recorder.ts';
+export type { MetricsFormat } from './metrics/render.ts';
+export type { BucketSnapshot, HistogramSnapshot, MetricSnapshot, ValueSnapshot } from './metrics.ts';
+export { createRegistry, type Registry, type RegistryOptions } from './metrics.ts';
 export {
   activeSpan,
   addSpanEvent,
@@ -20,50 +52,12 @@ export {
   traceHandler,
   withHttpSpan,
   withSpan,
-} from './default.ts';
-export type { ExporterHost, MonitoringExporter } from './driver.ts';
-export type { SpanNode } from './drivers/memory.ts';
-export {
-  type ConsoleOptions,
-  consoleExporter,
-  type OtlpOptions,
-  type OtlpSignal,
-  otlp,
-  type StatsdDialect,
-  type StatsdOptions,
-  statsd,
-} from './drivers.ts';
-export {
-  ExporterError,
-  MetricDescriptionError,
-  MetricsTokenError,
-  MonitoringOptionError,
-} from './errors.ts';
-export {
-  fastifyRoute,
-  type HttpSpanOptions,
-  type HttpTracing,
-  honoRoute,
-  setHttpRoute,
-} from './instrument/http.ts';
-export type { InstrumentOptions, SourceName } from './instrument/instrument.ts';
-export type { DropReason, MetricDescription } from './metrics/families.ts';
-export type { Exemplar, MetricType, SampledSeries } from './metrics/family.ts';
-export type { Labels } from './metrics/labels.ts';
-export type { MeasuredSpan, Metrics } from './metrics/recorder.ts';
-export type { MetricsFormat } from './metrics/render.ts';
-export type { BucketSnapshot, HistogramSnapshot, MetricSnapshot, ValueSnapshot } from './metrics.ts';
-export { createRegistry, type Registry, type RegistryOptions } from './metrics.ts';
-export {
-  createMonitoring,
-  type MetricsHandlerOptions,
-  type Monitoring,
-  type MonitoringOptions,
-} from './monitoring.ts';
+} from './module.ts';
+export { createMonitoring } from './monitoring.ts';
 export type { ProcessMetricsOptions } from './process-metrics.ts';
 export type { BridgedSpan, TracingBridge } from './tracing/bridge.ts';
 export type { FormatTraceOptions } from './tracing/format.ts';
-export type { SamplerName, SamplerOption } from './tracing/sampler.ts';
+
 export type {
   Attributes,
   AttributeValue,
@@ -76,4 +70,4 @@ export type {
   SpanOptions,
   SpanStatus,
 } from './tracing/span.ts';
-export type { Tracer } from './tracing.ts';
+export type { SamplerName, SamplerOption, Tracer } from './tracing/tracer.ts';

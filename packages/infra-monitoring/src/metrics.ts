@@ -1,5 +1,5 @@
 import type { Clock } from '@vibeonrails/infra-core';
-import { systemClock } from './core.ts';
+import { isThenable, systemClock, timerOn } from './core.ts';
 import { wholeNumber } from './errors.ts';
 import { type Families, families } from './metrics/families.ts';
 import {
@@ -12,7 +12,6 @@ import {
 import { canonicalLabels, type Labels } from './metrics/labels.ts';
 import { type Metrics, recorder } from './metrics/recorder.ts';
 import type { MetricsFormat } from './metrics/render.ts';
-import { isThenable, timerOn } from './time.ts';
 
 /** How a {@link Registry} is made. */
 export interface RegistryOptions {

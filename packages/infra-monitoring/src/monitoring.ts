@@ -1,84 +1,16 @@
-import type { Clock, Duration, Env, ModuleInstance } from '@vibeonrails/infra-core';
+import type { Clock, Duration } from '@vibeonrails/infra-core';
 import { config } from './config.ts';
-import { log, onShutdown, systemClock, toMs } from './core.ts';
+import type { MetricsHandlerOptions, Monitoring, MonitoringOptions } from './contract.ts';
+import { log, onShutdown, systemClock, timerOn, toMs } from './core.ts';
 import type { MonitoringExporter } from './driver.ts';
-import { memoryExporter, type SpanNode, treeOf } from './drivers/memory.ts';
-import { exportersFrom } from './environment.ts';
+import { exportersFrom } from './drivers.ts';
 import { MetricsTokenError } from './errors.ts';
-import { exporters } from './exporters.ts';
-import { type HttpTracing, httpTracing } from './instrument/http.ts';
-import { type InstrumentOptions, instrumentWith } from './instrument/instrument.ts';
+import { exporters, memoryExporter, treeOf } from './exporters.ts';
+import { httpTracing } from './instrument/http.ts';
 import type { Metrics } from './metrics/recorder.ts';
 import { createRegistry, type Registry } from './metrics.ts';
-import { type ProcessMetricsOptions, processMetricsOf } from './process-metrics.ts';
-import { timerOn } from './time.ts';
-import type { FormatTraceOptions } from './tracing/format.ts';
-import { type Sampler, type SamplerOption, samplerOf } from './tracing/sampler.ts';
-import type { FinishedSpan } from './tracing/span.ts';
-import { createTracer, type Tracer } from './tracing.ts';
-
-/** How a monitoring is made. */
-export interface MonitoringOptions {
-  /** Which traces are recorded: a sampler by name, or a ratio from 0 to 1. @default OTEL_TRACES_SAMPLER, else every trace its caller did not leave out */
-  sampler?: SamplerOption;
-  /** Records traces that the sampler leaves out as well, and keeps those in which a span fails. @default false */
-  keepErrors?: boolean;
-  /** False makes no spans and no ids: metrics alone, and nothing follows the work through its promises. @default true, unless OTEL_SDK_DISABLED is */
-  tracing?: boolean;
-  /** Finished spans kept in this process, for `recentSpans()`. @default 1000 */
-  keepSpans?: number;
-  /** Spans that may be open at once; the oldest is ended when there are more. @default 10_000 */
-  maxOpenSpans?: number;
-  /** How long a span may be open before it is ended as abandoned. @default '10m' */
-  maxSpanAge?: Duration;
-  /** Label sets a metric may have. @default 1000 */
-  maxSeries?: number;
-  /** Metrics it may hold. @default 2000 */
-  maxMetrics?: number;
-  /** Where spans and metrics go besides this process. @default STATSD_URL or DD_AGENT_HOST, OTEL_EXPORTER_OTLP_ENDPOINT, and OTEL_TRACES_EXPORTER=console, where they are set */
-  exporters?: readonly MonitoringExporter[];
-  /** How often exporters get the metrics. @default OTEL_METRIC_EXPORT_INTERVAL, else '10s' */
-  pushInterval?: Duration;
-  /** @default the machine's clock, in fractions of a millisecond */
-  clock?: Clock;
-  /** @default process.env */
-  env?: Env;
-}
-
-/** How `metricsHandler()` serves. */
-export interface MetricsHandlerOptions {
-  /** Who scrapes must send `Authorization: Bearer <token>`. @default nobody is asked */
-  token?: string;
-}
-
-/** Metrics and traces of a process. Recording never throws and never waits. */
-export interface Monitoring extends ModuleInstance, Metrics, Tracer, HttpTracing {
-  /** Its metrics. */
-  readonly registry: Registry;
-  /**
-   * A Fetch handler that serves the metrics to Prometheus, in its text format or as OpenMetrics.
-   *
-   * @throws {@link MetricsTokenError} `E_MONITORING_TOKEN` for an empty token.
-   */
-  metricsHandler(options?: MetricsHandlerOptions): (request: Request) => Promise<Response>;
-  /** Adds processor, memory and event loop of this process to its metrics, until the returned function is called. */
-  collectProcessMetrics(options?: ProcessMetricsOptions): () => void;
-  /**
-   * Makes a span and a duration of every operation of every module. One monitoring in a process can: it takes over
-   * from any earlier one. The returned function ends it.
-   */
-  instrument(options?: InstrumentOptions): () => void;
-  /** Adds an exporter; the returned function takes it out, flushed and closed. */
-  addExporter(exporter: MonitoringExporter): () => Promise<void>;
-  /** The spans that ended last, oldest first. */
-  recentSpans(): FinishedSpan[];
-  /** What `recentSpans()` holds of one trace, as trees. */
-  traceTree(traceId: string): SpanNode[];
-  /** The same as text for people, a line a span. @default no colours */
-  formatTrace(traceId: string, options?: FormatTraceOptions): Promise<string>;
-  /** Hands the metrics to the exporters and lets them send what they hold. */
-  flush(): Promise<void>;
-}
+import type { Sampler, Tracer } from './tracing/tracer.ts';
+import { createTracer, samplerOf } from './tracing.ts';
 
 /**
  * Makes a monitoring of its own, independent of the default one. A variable that is not valid is told by `ready()`,
@@ -103,8 +35,7 @@ export function createMonitoring(options: MonitoringOptions = {}): Monitoring {
   const push = pusher(clock, toMs(options.pushInterval ?? chosen.pushInterval ?? '10s'), () =>
     sinks.exportMetrics(registry.snapshot),
   );
-  const stops = new Set<() => void>();
-  let instrumented: Promise<void> | undefined;
+  const late = lateParts();
   const forgetHook = onShutdown('monitoring', () => close(), { phase: 'flush' });
   let closing: Promise<void> | undefined;
 
@@ -123,20 +54,12 @@ export function createMonitoring(options: MonitoringOptions = {}): Monitoring {
     closing ??= (async () => {
       forgetHook();
       push.stop();
-      for (const stop of stops) stop();
+      late.stop();
       tracer.close();
       await flush();
       await sinks.close();
     })();
     return closing;
-  };
-  /** What runs until it is stopped, at the latest with the monitoring. */
-  const running = (stop: () => void): (() => void) => {
-    stops.add(stop);
-    return () => {
-      stops.delete(stop);
-      stop();
-    };
   };
   const target = { registry, tracer, timer };
 
@@ -146,12 +69,10 @@ export function createMonitoring(options: MonitoringOptions = {}): Monitoring {
     ...httpTracing(target),
     registry,
     metricsHandler: (how) => metricsHandlerFor(() => registry, how),
-    collectProcessMetrics: (how) => running(processMetricsOf(registry, how)),
-    instrument(how) {
-      const { stop, ready } = instrumentWith(target, how);
-      instrumented = ready;
-      return running(stop);
-    },
+    collectProcessMetrics: (how) =>
+      late.start(async () => (await import('./process-metrics.ts')).processMetricsOf(registry, how)),
+    instrument: (how) =>
+      late.start(async () => (await import('./instrument/instrument.ts')).instrumentWith(target, how)),
     addExporter,
     recentSpans: memory.spans,
     traceTree: (traceId) => treeOf(memory.spans(), traceId),
@@ -162,7 +83,7 @@ export function createMonitoring(options: MonitoringOptions = {}): Monitoring {
     async ready() {
       if (chosen.problem) throw chosen.problem;
       await sinks.ready();
-      await instrumented;
+      await late.ready();
     },
     flush,
     close,
@@ -262,5 +183,42 @@ function pusher(clock: Clock, interval: number, push: () => void): { start: () =
   return {
     start: () => cancel ?? next(),
     stop: () => cancel?.(),
+  };
+}
+
+/** What runs besides the calls, each from when its code has loaded until it is stopped. */
+interface LateParts {
+  /** Starts one; the returned function stops it, also one that is not there yet. */
+  start(begin: () => Promise<() => void>): () => void;
+  /** Resolves when all that were started run. */
+  ready(): Promise<void>;
+  /** Stops them all. */
+  stop(): void;
+}
+
+function lateParts(): LateParts {
+  const running = new Set<() => void>();
+  let starting: Promise<void> = Promise.resolve();
+  return {
+    start(begin) {
+      let end: (() => void) | undefined;
+      const stop = (): void => {
+        running.delete(stop);
+        end?.();
+      };
+      running.add(stop);
+      const started = begin().then((made) => {
+        if (running.has(stop)) end = made;
+        else made();
+      });
+      starting = Promise.all([starting, started]).then(() => undefined);
+      // Whoever awaits ready() is told; nobody else is to be bothered.
+      starting.catch((err: unknown) => log.error({ err }, 'a part of the monitoring cannot be loaded'));
+      return stop;
+    },
+    ready: () => starting,
+    stop() {
+      for (const stop of running) stop();
+    },
   };
 }

@@ -1,7 +1,7 @@
 import type { TraceContext } from '@vibeonrails/infra-core';
+import type { Monitoring } from './contract.ts';
 import { contextStorage } from './core.ts';
 import { handle } from './module.ts';
-import type { Monitoring } from './monitoring.ts';
 import type { BridgedSpan, TracingBridge } from './tracing/bridge.ts';
 import type { FinishedSpan, Span, SpanKind, SpanOptions } from './tracing/span.ts';
 

@@ -1,74 +1,11 @@
-import type { Clock, Duration, TraceContext } from '@vibeonrails/infra-core';
-import { contextStorage, systemClock, toMs } from './core.ts';
-import { wholeNumber } from './errors.ts';
-import { isThenable, type Timer, timerOn } from './time.ts';
+import type { TraceContext } from '@vibeonrails/infra-core';
+import { contextStorage, isThenable, systemClock, type Timer, timerOn, toMs } from './core.ts';
+import { MonitoringOptionError, wholeNumber } from './errors.ts';
 import type { BridgedSpan, TracingBridge } from './tracing/bridge.ts';
-import { ErrorTraces } from './tracing/error-traces.ts';
-import { newSpanId, newTraceId } from './tracing/ids.ts';
-import { LiveSpans, RecordedSpan } from './tracing/live-spans.ts';
-import { type Sampler, samplerOf } from './tracing/sampler.ts';
-import {
-  type Attributes,
-  type EndSpanOptions,
-  type FinishedSpan,
-  type Span,
-  type SpanOptions,
-  spanName,
-} from './tracing/span.ts';
-
-/** How a {@link Tracer} is made. */
-export interface TracerOptions {
-  /** False makes every call a no-op: no ids, no AsyncLocalStorage. @default true */
-  tracing?: boolean;
-  /** @default every trace, or what the caller decided */
-  sampler?: Sampler;
-  /** Records traces that were not sampled as well, and passes them on when a span in them fails. @default false */
-  keepErrors?: boolean;
-  /** Spans that may be open at once; the oldest is ended when there are more. @default 10_000 */
-  maxOpenSpans?: number;
-  /** How long a span may be open before it is ended as abandoned. @default '10m' */
-  maxSpanAge?: Duration;
-  /** Takes each span that is over. */
-  onEnd: (span: FinishedSpan) => void;
-  /** Counts a span that had to be ended by force. */
-  onLost: (reason: 'span_evicted' | 'span_abandoned') => void;
-  /** @default the machine's clock, in fractions of a millisecond */
-  clock?: Clock;
-}
-
-/** The calls that trace. None of them ever throws, except what a traced function throws. */
-export interface Tracer {
-  /**
-   * Starts a span under the one of the current context. It does not become the current one itself: see
-   * {@link Tracer.withSpan}. Whoever starts it ends it.
-   */
-  startSpan(name: string, options?: SpanOptions): Span;
-  /** Adds facts to an open span, replacing those of the same name. Nothing happens when the span is over or unknown. */
-  setSpanAttributes(spanId: string, attributes: Attributes): void;
-  /** Notes that something happened in an open span, now. Nothing happens when the span is over or unknown. */
-  addSpanEvent(spanId: string, name: string, attributes?: Attributes): void;
-  /** Ends a span. Nothing happens when it is over already or unknown. */
-  endSpan(spanId: string, options?: EndSpanOptions): void;
-  /**
-   * Runs `fn` in a span: everything it calls and awaits sees it as the current one. It ends when what `fn` returns
-   * has settled; with status `error` when `fn` throws or rejects, which reaches the caller as it was.
-   */
-  withSpan<T>(name: string, fn: (span: Span) => T, options?: SpanOptions): T;
-  /** The recorded span of the current context, while it is open. */
-  activeSpan(): Span | undefined;
-  /** Takes part in another tracing system until the returned function is called: see `./opentelemetry`. */
-  bridgeTo(bridge: TracingBridge): () => void;
-}
-
-/** A {@link Tracer}, as those who build on it see it. */
-export interface TracerCore extends Tracer {
-  /** False when it makes no spans at all. */
-  readonly tracing: boolean;
-  /** True when what is told of a span is kept: ask before working it out. */
-  records(span: Span): boolean;
-  /** Ends every open span as abandoned and records no more. */
-  close(): void;
-}
+import { ErrorTraces, LiveSpans } from './tracing/live-spans.ts';
+import { RecordedSpan, spanName } from './tracing/recorded-span.ts';
+import type { Span, SpanOptions } from './tracing/span.ts';
+import type { Sampler, SamplerName, SamplerOption, TracerCore, TracerOptions } from './tracing/tracer.ts';
 
 /** The trace part of a context in which `span` is the current one. */
 export function contextOf({ traceId, spanId, sampled, state }: Span): TraceContext {
@@ -223,3 +160,63 @@ const NO_TRACER: TracerCore = {
   bridgeTo: () => nothing,
   close: nothing,
 };
+
+/** The samplers that `OTEL_TRACES_SAMPLER` names. */
+export const SAMPLERS: readonly SamplerName[] = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+];
+
+/** 52 of the random bits of a trace id: as many as a number holds exactly. */
+const randomness = (traceId: string): number => Number.parseInt(traceId.slice(19), 16) / 2 ** 52;
+
+/**
+ * Makes a sampler. The same trace id gets the same answer in every process with the same ratio.
+ *
+ * @throws {@link MonitoringOptionError} `E_MONITORING_OPTION` for a ratio outside 0 to 1 or an unknown name.
+ */
+export function samplerOf(option: SamplerOption, ratio = 1): Sampler {
+  if (typeof option === 'number') return samplerOf('parentbased_traceidratio', option);
+  if (!SAMPLERS.includes(option)) throw new MonitoringOptionError('sampler', option, SAMPLERS.join(', '));
+  if (!(ratio >= 0 && ratio <= 1)) throw new MonitoringOptionError('sampler', ratio, 'a ratio from 0 to 1');
+  const isParentBased = option.startsWith('parentbased_');
+  const root: Sampler = option.endsWith('always_on')
+    ? () => true
+    : option.endsWith('always_off')
+      ? () => false
+      : (traceId) => randomness(traceId) >= 1 - ratio;
+  return isParentBased ? (traceId, parentSampled) => parentSampled ?? root(traceId, undefined) : root;
+}
+
+const POOL = 16_384;
+/** Bytes written out as text at a time. An id is a slice of that text and keeps it alive, so it is short. */
+const CHUNK = 256;
+const pool = Buffer.alloc(POOL);
+let nextChunk = POOL;
+let text = '';
+let at = 0;
+
+/** Random hexadecimal digits: one call to the system serves some hundred ids. */
+function take(digits: number): string {
+  if (at + digits > text.length) {
+    if (nextChunk === POOL) {
+      crypto.getRandomValues(pool);
+      nextChunk = 0;
+    }
+    text = pool.toString('hex', nextChunk, nextChunk + CHUNK);
+    nextChunk += CHUNK;
+    at = 0;
+  }
+  at += digits;
+  return text.slice(at - digits, at);
+}
+
+/** A new W3C trace id. */
+export const newTraceId = (): string => take(32);
+
+/** A new W3C span id. */
+export const newSpanId = (): string => take(16);

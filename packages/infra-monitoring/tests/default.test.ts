@@ -49,6 +49,7 @@ describe('the default monitoring', () => {
     withHttpSpan(request, () => new Response(), { route: '/b' });
     await traceHandler(() => new Response(), { route: '/c' })(request);
     const stop = instrument();
+    await monitoring.ready();
     await operation('cache.set').trace(async () => 0, { key: 'k', driver: 'memory' });
     stop();
     expect(monitoring.recentSpans().map(({ name }) => name)).toEqual(['a', 'GET /b', 'GET /c', 'cache.set']);
@@ -114,8 +115,9 @@ describe('the default monitoring', () => {
 });
 
 describe('process metrics', () => {
-  test('are read at each scrape, until stopped', () => {
+  test('are read at each scrape, until stopped', async () => {
     const stop = collectProcessMetrics();
+    await monitoring.ready();
     const first = registry.value('process_resident_memory_bytes');
     expect(first).toBeUndefined();
     const names = registry.snapshot().map(({ name }) => name);
@@ -135,8 +137,9 @@ describe('process metrics', () => {
     registry.snapshot();
     expect(registry.value('process_resident_memory_bytes')).toBe(0);
   });
-  test('count processor time once, however many collect it', () => {
+  test('count processor time once, however many collect it', async () => {
     const stops = [collectProcessMetrics(), collectProcessMetrics()];
+    await monitoring.ready();
     registry.snapshot();
     registry.snapshot();
     const { user } = process.cpuUsage();

@@ -6,7 +6,7 @@ import {
 } from '@vibeonrails/infra-monitoring';
 import { monitoringExporterSuite } from '@vibeonrails/infra-monitoring/testing';
 import { describe, expect, it, test } from 'vitest';
-import { memoryExporter } from '../src/drivers/memory.ts';
+import { memoryExporter } from '../src/exporters.ts';
 
 monitoringExporterSuite({ describe, it }, 'memory', () => {
   const exporter = memoryExporter(10);

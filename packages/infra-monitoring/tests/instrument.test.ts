@@ -13,9 +13,10 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { OPERATIONS } from '../src/instrument/operations.ts';
 
 let monitoring: Monitoring;
-beforeEach(() => {
+beforeEach(async () => {
   monitoring = createMonitoring({ env: {} });
   monitoring.instrument();
+  await monitoring.ready();
 });
 afterEach(() => monitoring.close());
 
@@ -174,6 +175,7 @@ test('the context of a caller is back when its operation is over', async () => {
 
 test('stop() ends it, and twice does no harm', async () => {
   const stop = monitoring.instrument();
+  await monitoring.ready();
   stop();
   stop();
   await add();
@@ -181,10 +183,25 @@ test('stop() ends it, and twice does no harm', async () => {
   expect(enqueue.hasSubscribers).toBe(false);
 });
 
+test('what is stopped before its code has loaded never starts', async () => {
+  const other = createMonitoring({ env: {} });
+  other.instrument()();
+  await other.ready();
+  await add();
+  expect(other.recentSpans()).toEqual([]);
+  other.instrument();
+  other.collectProcessMetrics();
+  await other.close();
+  await other.ready();
+  expect(enqueue.hasSubscribers).toBe(false);
+  expect(other.registry.snapshot()).toEqual([]);
+});
+
 test('a later instrumentation takes over; stopping the earlier one does not touch it', async () => {
   const stop = monitoring.instrument();
   const other = createMonitoring({ env: {} });
   other.instrument();
+  await Promise.all([monitoring.ready(), other.ready()]);
   stop();
   await add();
   expect(monitoring.recentSpans()).toEqual([]);
@@ -195,6 +212,7 @@ test('a later instrumentation takes over; stopping the earlier one does not touc
 
 test('an operation left out is not recorded', async () => {
   monitoring.instrument({ except: ['cache.get'] });
+  await monitoring.ready();
   await cacheGet.trace(async () => 1, { key: 'k', driver: 'memory' });
   await add();
   expect(monitoring.recentSpans().map(({ name }) => name)).toEqual(['queue.enqueue send-email']);
@@ -217,6 +235,7 @@ test('a payload that throws when read leaves work and context alone', async () =
 test('nothing is sampled, and durations are still recorded', async () => {
   const quiet = createMonitoring({ sampler: 'always_off', env: {} });
   quiet.instrument();
+  await quiet.ready();
   await add();
   expect(quiet.recentSpans()).toEqual([]);
   expect(

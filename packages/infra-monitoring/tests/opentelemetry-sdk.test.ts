@@ -146,6 +146,7 @@ test('their span in a context of its own is the parent there, and ours again aft
 test('an operation of a module is a span of both, and parent of what their libraries do in it', async () => {
   const sdk = startSdk();
   const end = monitoring.instrument();
+  await monitoring.ready();
   await sdk.tracer.startActiveSpan('GET /users', async (request) => {
     await operation('cache.load').trace(
       async () => sdk.tracer.startActiveSpan('SELECT', async (query) => query.end()),

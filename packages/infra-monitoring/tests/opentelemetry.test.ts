@@ -112,6 +112,7 @@ test('an operation of a module is current for theirs as well', async () => {
   const sdk = registerSdk();
   const stop = bridgeOpenTelemetry(monitoring);
   monitoring.instrument();
+  await monitoring.ready();
   const payload = { key: 'k', driver: 'memory' };
   await operation('cache.load').trace(async () => sdk.startActiveSpan('query', () => 1), payload);
   stop();

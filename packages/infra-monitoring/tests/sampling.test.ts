@@ -1,7 +1,7 @@
 import { type Carrier, currentContext, inject, runWithContext } from '@vibeonrails/infra-core';
 import { createMonitoring, type MonitoringOptions, type Span } from '@vibeonrails/infra-monitoring';
 import { describe, expect, test } from 'vitest';
-import { ErrorTraces } from '../src/tracing/error-traces.ts';
+import { ErrorTraces } from '../src/tracing/live-spans.ts';
 
 const parent = (sampled: boolean) => ({ traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), sampled });
 const startWith = (options: MonitoringOptions, under?: boolean): Span =>

@@ -1,9 +1,9 @@
 import { systemClock } from '../core.ts';
 import type { ExporterHost, MonitoringExporter } from '../driver.ts';
-import type { ConsoleSettings } from '../drivers.ts';
+import { treeOf } from '../exporters.ts';
 import { formatTrace } from '../tracing/format.ts';
 import type { FinishedSpan } from '../tracing/span.ts';
-import { treeOf } from './memory.ts';
+import type { ConsoleSettings } from './options.ts';
 
 /** Traces held at once; the one that has waited longest is printed when there are more. */
 const MAX_TRACES = 100;

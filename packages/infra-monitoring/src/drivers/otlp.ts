@@ -1,7 +1,8 @@
 import { type Clock, logger, serviceName, systemClock } from '@vibeonrails/infra-core';
 import type { ExporterHost, MonitoringExporter } from '../driver.ts';
-import type { OtlpSettings, otlp } from '../drivers.ts';
+import type { otlp } from '../drivers.ts';
 import type { FinishedSpan } from '../tracing/span.ts';
+import type { OtlpSettings } from './options.ts';
 import { type OtlpOutcome, postBatch, settledWithin } from './otlp-http.ts';
 import { type Envelope, envelope, spanJson } from './otlp-json.ts';
 import { OtlpMetrics } from './otlp-metrics.ts';

@@ -1,5 +1,5 @@
-import type { StatsdDialect } from '../drivers.ts';
 import type { SampledSeries } from '../metrics/family.ts';
+import type { StatsdDialect } from './options.ts';
 
 /** What one series is written with. */
 export interface SeriesName {

@@ -1,7 +1,7 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { InfraContext } from '@vibeonrails/infra-core';
 import { contextStorage, inject } from '../core.ts';
-import { describeError } from '../tracing/span.ts';
+import { describeError } from '../tracing/recorded-span.ts';
 import { contextOf } from '../tracing.ts';
 import { isUntraced, onChannel } from './channel.ts';
 import { knownMethod, methodName } from './http.ts';

@@ -1,8 +1,8 @@
 import type { InfraContext, TraceContext } from '@vibeonrails/infra-core';
 import type { FetchHandler } from '@vibeonrails/infra-core/http';
-import { contextStorage, extract } from '../core.ts';
-import { settled } from '../time.ts';
-import { type Attributes, describeError } from '../tracing/span.ts';
+import { contextStorage, extract, settled } from '../core.ts';
+import { describeError } from '../tracing/recorded-span.ts';
+import type { Attributes } from '../tracing/span.ts';
 import { contextOf } from '../tracing.ts';
 import type { InstrumentTarget } from './instrument.ts';
 

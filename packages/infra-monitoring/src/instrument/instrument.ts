@@ -1,10 +1,12 @@
 import type { OperationEvent, Operations } from '@vibeonrails/infra-core';
-import { contextStorage, log, slot, subscribeOperation } from '../core.ts';
+import type { Timer } from '../core.ts';
+import { contextStorage, slot, subscribeOperation } from '../core.ts';
 import type { Registry } from '../metrics.ts';
-import type { Timer } from '../time.ts';
 import type { Span } from '../tracing/span.ts';
-import { contextOf, type TracerCore } from '../tracing.ts';
+import type { TracerCore } from '../tracing/tracer.ts';
+import { contextOf } from '../tracing.ts';
 import { type InstrumentedOperation, OPERATIONS } from './operations.ts';
+import { SOURCES } from './sources.ts';
 
 /** What is recorded besides the operations of the modules. */
 export type SourceName = 'http.server' | 'http.client' | 'redis';
@@ -26,42 +28,30 @@ export interface InstrumentTarget {
   readonly timer: Timer;
 }
 
-/** An instrumentation that runs. */
-export interface Instrumentation {
-  /** Ends it. Idempotent. */
-  stop(): void;
-  /** Resolves when HTTP and Redis are recorded too, whose code loads when it is wanted; operations are from the start. */
-  readonly ready: Promise<void>;
-}
-
 /** The one instrumentation of this process: a channel makes one span current, so there can be no second. */
 const holder = (): { stop?: () => void } => slot('monitoring-instrumentation', 1, () => ({}));
 
-/** Records every operation of every module, HTTP and Redis, in place of any earlier instrumentation. */
-export function instrumentWith(target: InstrumentTarget, options: InstrumentOptions = {}): Instrumentation {
+/**
+ * Records every operation of every module, HTTP and Redis, in place of any earlier instrumentation, until the returned
+ * function is called.
+ */
+export function instrumentWith(target: InstrumentTarget, options: InstrumentOptions = {}): () => void {
   const held = holder();
   held.stop?.();
   const except = new Set<string>(options.except);
   const names = (Object.keys(OPERATIONS) as (keyof Operations)[]).filter((name) => !except.has(name));
-  const stops = names.map((name) =>
-    listen(name, OPERATIONS[name] as InstrumentedOperation<typeof name>, target),
-  );
+  const sources = Object.entries(SOURCES).filter(([name]) => !except.has(name));
+  const stops = [
+    ...names.map((name) => listen(name, OPERATIONS[name] as InstrumentedOperation<typeof name>, target)),
+    ...sources.map(([, start]) => start(target, options)),
+  ];
   const stop = (): void => {
     if (held.stop !== stop) return;
     delete held.stop;
     for (const end of stops) end();
   };
   held.stop = stop;
-  const listenOn = async (): Promise<void> => {
-    const { SOURCES } = await import('./sources.ts');
-    if (held.stop !== stop) return;
-    for (const [name, start] of Object.entries(SOURCES))
-      if (!except.has(name)) stops.push(start(target, options));
-  };
-  const ready = listenOn();
-  // Whoever awaits ready() is told; nobody else is to be bothered.
-  ready.catch((err: unknown) => log.error({ err }, 'HTTP and Redis cannot be recorded'));
-  return { stop, ready };
+  return stop;
 }
 
 interface UnderWay {

@@ -1,4 +1,5 @@
-import { describeError, type Span } from '../tracing/span.ts';
+import { describeError } from '../tracing/recorded-span.ts';
+import type { Span } from '../tracing/span.ts';
 import { onTracingChannel } from './channel.ts';
 import type { InstrumentTarget } from './instrument.ts';
 

@@ -1,6 +1,5 @@
 import type { TraceContext } from '@vibeonrails/infra-core';
-import { contextStorage } from '../core.ts';
-import { settled, type Timer } from '../time.ts';
+import { contextStorage, settled, type Timer } from '../core.ts';
 import type { Families } from './families.ts';
 import { describe, type MetricDescription, unitOf } from './families.ts';
 import type { Series } from './family.ts';

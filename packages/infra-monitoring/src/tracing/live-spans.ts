@@ -1,21 +1,8 @@
 import type { Clock } from '@vibeonrails/infra-core';
-import type { Timer } from '../time.ts';
+import type { Timer } from '../core.ts';
 import type { BridgedSpan } from './bridge.ts';
-import {
-  type AttributeValue,
-  assignAttributes,
-  describeError,
-  type EndSpanOptions,
-  type FinishedSpan,
-  MAX_ATTRIBUTES,
-  type Span,
-  type SpanEvent,
-  type SpanKind,
-  type SpanLink,
-  type SpanOptions,
-  type SpanStatus,
-  spanName,
-} from './span.ts';
+import { RecordedSpan } from './recorded-span.ts';
+import type { EndSpanOptions, FinishedSpan, Span, SpanKind, SpanOptions } from './span.ts';
 
 /** How {@link LiveSpans} is made. */
 export interface LiveSpansOptions {
@@ -26,111 +13,6 @@ export interface LiveSpansOptions {
   readonly maxAge: number;
   readonly onEnd: (span: FinishedSpan) => void;
   readonly onLost: (reason: 'span_evicted' | 'span_abandoned') => void;
-}
-
-const NO_LINKS: readonly SpanLink[] = Object.freeze([]);
-const NO_EVENTS: readonly SpanEvent[] = Object.freeze([]);
-const MAX_LINKS = 128;
-const MAX_EVENTS = 128;
-
-/**
- * A recorded span. The same object from start to end: one allocation is what makes it cheap. What only this folder
- * needs is private, so that exporters and tests see plain fields.
- */
-export class RecordedSpan implements FinishedSpan {
-  readonly traceId: string;
-  readonly spanId: string;
-  readonly parentSpanId: string | undefined;
-  name: string;
-  readonly kind: SpanKind;
-  readonly sampled: boolean;
-  readonly state: string | undefined;
-  startTime: number;
-  duration = 0;
-  readonly attributes: Record<string, AttributeValue> = {};
-  links: readonly SpanLink[] = NO_LINKS;
-  events: readonly SpanEvent[] = NO_EVENTS;
-  status: SpanStatus = 'unset';
-  parentIsRemote: boolean | undefined = undefined;
-  declare error?: { readonly type: string; readonly message: string; readonly stack?: string };
-  declare dropped?: { readonly attributes: number; readonly events: number; readonly links: number };
-  declare abandoned?: true;
-  readonly #startedAt: number;
-  /** Attributes, links and events it was given, those over the bounds too. */
-  #size = 0;
-  #links = 0;
-  #events = 0;
-  #bridged: BridgedSpan | undefined;
-
-  constructor(span: Span, startedAt: number, startTime: number, bridged: BridgedSpan | undefined) {
-    this.traceId = span.traceId;
-    this.spanId = span.spanId;
-    this.parentSpanId = span.parentSpanId;
-    this.name = span.name;
-    this.kind = span.kind;
-    this.sampled = span.sampled;
-    this.state = span.state;
-    this.startTime = startTime;
-    this.#startedAt = startedAt;
-    this.#bridged = bridged;
-  }
-
-  get startedAt(): number {
-    return this.#startedAt;
-  }
-
-  assign(attributes: unknown): void {
-    try {
-      this.#size = assignAttributes(this.attributes, attributes, this.#size);
-    } catch {
-      // A getter threw: what came before it is kept.
-    }
-  }
-
-  link(links: NonNullable<SpanOptions['links']>, isRemote: (spanId: string) => boolean | undefined): void {
-    this.links = links.slice(0, MAX_LINKS).map((link) => copyLink(link, isRemote));
-    this.#links = links.length;
-  }
-
-  addEvent(name: string, time: number, attributes: unknown): void {
-    this.#events += 1;
-    if (this.#events > MAX_EVENTS) return;
-    const copied: Record<string, AttributeValue> = {};
-    try {
-      if (attributes !== undefined) assignAttributes(copied, attributes, 0);
-    } catch {
-      // As above.
-    }
-    const event: SpanEvent = { name: spanName(name), time, attributes: copied };
-    if (this.events === NO_EVENTS) this.events = [event];
-    else (this.events as SpanEvent[]).push(event);
-  }
-
-  end(elapsed: number, how: EndSpanOptions | undefined): void {
-    this.duration = elapsed - this.#startedAt;
-    if (how !== undefined) this.#endAs(how);
-    if (this.#size > MAX_ATTRIBUTES || this.#events > MAX_EVENTS || this.#links > MAX_LINKS)
-      this.dropped = {
-        attributes: Math.max(0, this.#size - MAX_ATTRIBUTES),
-        events: Math.max(0, this.#events - MAX_EVENTS),
-        links: Math.max(0, this.#links - MAX_LINKS),
-      };
-    this.#bridged?.end(this);
-    this.#bridged = undefined;
-  }
-
-  #endAs(how: EndSpanOptions): void {
-    try {
-      const { endTime, error, name, status } = how;
-      if (typeof endTime === 'number' && endTime - endTime === 0)
-        this.duration = Math.max(0, endTime - this.startTime);
-      if (name !== undefined) this.name = spanName(name);
-      if (error !== undefined) this.error = describeError(error);
-      this.status = status ?? (error === undefined ? 'unset' : 'error');
-    } catch {
-      // An option that throws when read: the span is over all the same.
-    }
-  }
 }
 
 /** The spans that are open, oldest first, bounded in number and age. */
@@ -233,20 +115,72 @@ export class LiveSpans {
   }
 }
 
-function copyLink(
-  link: NonNullable<SpanOptions['links']>[number],
-  isRemoteId: (spanId: string) => boolean | undefined,
-): SpanLink {
-  const { traceId, spanId, sampled, state } = link;
-  const attributes: Record<string, AttributeValue> = {};
-  const isRemote = 'kind' in link ? false : isRemoteId(spanId);
-  const size = 'attributes' in link ? assignAttributes(attributes, link.attributes, 0) : 0;
-  return {
-    traceId,
-    spanId,
-    sampled,
-    ...(state === undefined ? {} : { state }),
-    ...(size === 0 ? {} : { attributes }),
-    ...(isRemote === undefined ? {} : { isRemote }),
-  };
+interface Held {
+  open: number;
+  failed: boolean;
+  ended: FinishedSpan[];
+}
+
+/**
+ * Holds back the spans of traces that were not sampled until it is clear whether something failed: then all of them are
+ * passed on, and those that come after. Bounded by the number of spans; the trace that has waited longest goes first.
+ */
+export class ErrorTraces {
+  readonly #traces = new Map<string, Held>();
+  readonly #maxSpans: number;
+  readonly #pass: (span: FinishedSpan) => void;
+  #size = 0;
+
+  constructor(maxSpans: number, pass: (span: FinishedSpan) => void) {
+    this.#maxSpans = maxSpans;
+    this.#pass = pass;
+  }
+
+  /** Spans held back. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Traces that are open. */
+  get traces(): number {
+    return this.#traces.size;
+  }
+
+  started(traceId: string): void {
+    const held = this.#traces.get(traceId);
+    if (held) held.open += 1;
+    else this.#traces.set(traceId, { open: 1, failed: false, ended: [] });
+  }
+
+  ended(span: FinishedSpan): void {
+    const held = this.#traces.get(span.traceId);
+    // Evicted: what is left of it says something only where it failed itself.
+    if (!held) {
+      if (span.status === 'error') this.#pass(span);
+      return;
+    }
+    held.open -= 1;
+    if (!held.failed && span.status === 'error') {
+      held.failed = true;
+      this.#size -= held.ended.length;
+      for (const earlier of held.ended.splice(0)) this.#pass(earlier);
+    }
+    if (held.failed) this.#pass(span);
+    else if (held.open > 0) this.#hold(held, span);
+    if (held.open === 0) this.#forget(span.traceId, held);
+  }
+
+  #hold(held: Held, span: FinishedSpan): void {
+    held.ended.push(span);
+    this.#size += 1;
+    for (const [traceId, oldest] of this.#traces) {
+      if (this.#size <= this.#maxSpans) return;
+      this.#forget(traceId, oldest);
+    }
+  }
+
+  #forget(traceId: string, held: Held): void {
+    this.#size -= held.ended.length;
+    this.#traces.delete(traceId);
+  }
 }

@@ -1,5 +1,4 @@
 import type { TraceContext } from '@vibeonrails/infra-core';
-import { cut } from '../metrics/labels.ts';
 
 /** What a span's attribute may hold. */
 export type AttributeValue = string | number | boolean | readonly (string | number | boolean)[];
@@ -85,72 +84,4 @@ export interface EndSpanOptions {
   readonly endTime?: number;
   /** A name that says more than the one it started with, such as a request's once its route is known. */
   readonly name?: string;
-}
-
-/** What a name may be: bounded, and never empty. */
-export const spanName = (name: unknown): string =>
-  typeof name !== 'string' || name === '' ? 'unnamed' : cut(name, 256);
-
-/** Attributes a span, an event or a link may have. */
-export const MAX_ATTRIBUTES = 128;
-const MAX_TEXT = 4096;
-const MAX_ITEMS = 128;
-const MAX_STACK = 8192;
-
-/**
- * Copies what an attribute may hold into `into`, shortened to its bounds. `had` and what it returns count those that
- * are over {@link MAX_ATTRIBUTES} too.
- */
-export function assignAttributes(into: Record<string, AttributeValue>, from: unknown, had: number): number {
-  let size = had;
-  if (typeof from !== 'object' || from === null) return size;
-  for (const name in from) {
-    const value = attributeValue((from as Record<string, unknown>)[name]);
-    if (value === undefined || name === '__proto__' || name === '') continue;
-    if (!Object.hasOwn(into, name)) {
-      size += 1;
-      if (size > MAX_ATTRIBUTES) continue;
-    }
-    into[name] = value;
-  }
-  return size;
-}
-
-function attributeValue(value: unknown): AttributeValue | undefined {
-  switch (typeof value) {
-    case 'string':
-      return cut(value, MAX_TEXT);
-    case 'number':
-    case 'boolean':
-      return value;
-    case 'bigint':
-      return String(value);
-    default:
-      return Array.isArray(value)
-        ? value.slice(0, MAX_ITEMS).flatMap((item: unknown) => (Array.isArray(item) ? [] : scalar(item)))
-        : undefined;
-  }
-}
-
-const scalar = (item: unknown): (string | number | boolean)[] => {
-  const value = attributeValue(item);
-  return value === undefined || typeof value === 'object' ? [] : [value];
-};
-
-/** The type, message and stack of anything thrown; reading one may throw in its turn. */
-export function describeError(thrown: unknown): { type: string; message: string; stack?: string } {
-  try {
-    const { name, code, message, stack } = (
-      typeof thrown === 'object' && thrown !== null ? thrown : {}
-    ) as Record<string, unknown>;
-    const type = [code, name].find((text) => typeof text === 'string' && text !== '');
-    const text = typeof message === 'string' ? message : String(thrown);
-    return {
-      type: typeof type === 'string' ? cut(type, 256) : typeof thrown,
-      message: cut(text, MAX_TEXT),
-      ...(typeof stack === 'string' && stack !== '' ? { stack: cut(stack, MAX_STACK) } : {}),
-    };
-  } catch {
-    return { type: 'unknown', message: 'an error that cannot be read' };
-  }
 }
