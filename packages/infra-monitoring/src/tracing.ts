@@ -216,7 +216,7 @@ function take(digits: number): string {
 }
 
 /** A new W3C trace id. */
-export const newTraceId = (): string => take(32);
+const newTraceId = (): string => take(32);
 
 /** A new W3C span id. */
-export const newSpanId = (): string => take(16);
+const newSpanId = (): string => take(16);

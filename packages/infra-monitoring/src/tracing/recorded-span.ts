@@ -140,7 +140,7 @@ export const spanName = (name: unknown): string =>
   typeof name !== 'string' || name === '' ? 'unnamed' : cut(name, 256);
 
 /** Attributes a span, an event or a link may have. */
-export const MAX_ATTRIBUTES = 128;
+const MAX_ATTRIBUTES = 128;
 const MAX_TEXT = 4096;
 const MAX_ITEMS = 128;
 const MAX_STACK = 8192;
@@ -149,7 +149,7 @@ const MAX_STACK = 8192;
  * Copies what an attribute may hold into `into`, shortened to its bounds. `had` and what it returns count those that
  * are over {@link MAX_ATTRIBUTES} too.
  */
-export function assignAttributes(into: Record<string, AttributeValue>, from: unknown, had: number): number {
+function assignAttributes(into: Record<string, AttributeValue>, from: unknown, had: number): number {
   let size = had;
   if (typeof from !== 'object' || from === null) return size;
   for (const name in from) {
