@@ -39,6 +39,8 @@ export function apartOf(unique: UniqueKey | undefined): DriverJob['apart'] {
 export interface NewJob {
   /** Made by the caller: never only digits, never with a colon, never a name that BullMQ keeps a part of a queue under. */
   readonly id: string;
+  /** True for an id that was made up for this job, so that no other has it: there is no need to look for one. */
+  readonly generated?: boolean;
   readonly name: string;
   readonly queue: string;
   /** JSON text. */

@@ -73,24 +73,33 @@ export async function prepareJob<S extends Schema>(
   options: EnqueueOptions<SchemaInput<S>>,
   clock: Clock,
 ): Promise<NewJob> {
-  checkOptions(options);
-  const text = await packPayload(job, payload);
+  if (options !== DEFAULTS) checkOptions(options);
+  const packed = packPayload(job, payload);
+  const text = typeof packed === 'string' ? packed : await packed;
+  const { id, delay, at, priority = job.priority } = options;
   const unique = options.unique === undefined ? job.unique : uniqueOptions(options.unique);
-  return {
-    id: options.id ?? randomUUID(),
+  const prepared = {
+    id: id ?? randomUUID(),
+    generated: id === undefined,
     name: job.name,
     queue: job.queue,
     payload: text,
-    meta: job.version === 1 ? carrier() : { ...carrier(), [VERSION_META]: String(job.version) },
-    priority: options.priority ?? job.priority,
+    meta: metaOf(job),
+    priority,
     attempts: job.retries + 1,
-    delay: options.at ? Math.max(0, options.at.getTime() - clock.now()) : toMs(options.delay ?? 0),
-    ...(unique ? { unique: uniqueKey(job, payload, unique) } : {}),
+    delay: at ? Math.max(0, at.getTime() - clock.now()) : toMs(delay ?? 0),
   };
+  return unique ? { ...prepared, unique: uniqueKey(job, payload, unique) } : prepared;
 }
 
-const carrier = (): Record<string, string> => inject({}) as Record<string, string>;
+/** The options of a job that is enqueued without any. */
+export const DEFAULTS: EnqueueOptions = Object.freeze({});
 
+function metaOf({ version }: Job): Record<string, string> {
+  const meta = inject({}) as Record<string, string>;
+  if (version > 1) meta[VERSION_META] = String(version);
+  return meta;
+}
 function uniqueKey<P>({ name }: { name: string }, payload: P, unique: UniqueOptions<P>): UniqueKey {
   const { key, for: window, onConflict = 'skip' } = unique;
   const text = typeof key === 'function' ? key(payload) : key;

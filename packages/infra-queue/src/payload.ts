@@ -13,24 +13,46 @@ const MAX_DEPTH = 100;
 const MAX_ISSUES = 50;
 
 /**
- * The JSON text of a payload, in the form it was given: a schema's transforms happen when it runs, and only then.
+ * The JSON text of a payload, in the form it was given: a schema's transforms happen when it runs, and only then. A
+ * promise of it where the schema takes its time.
  *
  * @throws {@link PayloadError} `E_QUEUE_PAYLOAD` when JSON would change it or the schema refuses it.
  * @throws {@link PayloadSizeError} `E_QUEUE_PAYLOAD_SIZE` when it is too large.
  */
-export async function packPayload(rules: PayloadRules, payload: unknown): Promise<string> {
+export function packPayload(rules: PayloadRules, payload: unknown): string | Promise<string> {
   const issues: PayloadIssue[] = [];
-  const copy = toJson(payload, { path: [], above: [], issues });
+  const copy = isJson(payload, MAX_DEPTH) ? payload : toJson(payload, { path: [], above: [], issues });
   const text = copy === undefined ? 'null' : JSON.stringify(copy);
   const bytes = Buffer.byteLength(text);
   if (bytes > rules.maxPayloadBytes) throw new PayloadSizeError(rules.name, bytes, rules.maxPayloadBytes);
-  const refused = copy === undefined ? [] : await refusals(rules.schema, JSON.parse(text));
+  const packed = ({ issues: refused = [] }: SchemaResult<unknown>): string => {
+    if (issues.length + refused.length > 0) throw refusal(rules.name, issues, refused);
+    return text;
+  };
+  const result = copy === undefined ? {} : rules.schema['~standard'].validate(JSON.parse(text));
+  return result instanceof Promise ? result.then(packed) : packed(result as SchemaResult<unknown>);
+}
+
+function refusal(name: string, issues: PayloadIssue[], refused: readonly SchemaIssue[]): PayloadError {
   // What JSON would change is missing from the copy: the schema's words about the same place would only confuse.
   const told = (path: string): boolean =>
     issues.some((issue) => issue.path === '' || path === issue.path || path.startsWith(`${issue.path}.`));
-  const all = [...issues, ...refused.filter((issue) => !told(issue.path))];
-  if (all.length > 0) throw new PayloadError(rules.name, all.slice(0, MAX_ISSUES));
-  return text;
+  const all = [...issues, ...refused.map(toIssue).filter((issue) => !told(issue.path))];
+  return new PayloadError(name, all.slice(0, MAX_ISSUES));
+}
+
+/** True for what JSON keeps as it is, seen at a glance: most payloads. The others are looked at part by part. */
+function isJson(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object')
+    return typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
+  if (value === null) return true;
+  if (depth === 0 || 'toJSON' in value) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Array.prototype) return (value as unknown[]).every((item) => isJson(item, depth - 1));
+  if (prototype !== Object.prototype || Object.getOwnPropertySymbols(value).length > 0) return false;
+  for (const key of Object.keys(value))
+    if (key === '__proto__' || !isJson((value as Record<string, unknown>)[key], depth - 1)) return false;
+  return true;
 }
 
 /** The value a handler gets: a stored payload, parsed by the schema. @throws {@link PayloadError} `E_QUEUE_PAYLOAD` when it is refused. */
@@ -41,11 +63,6 @@ export async function unpackPayload<S extends Schema>(
   const result = await rules.schema['~standard'].validate(payload);
   if (result.issues) throw new PayloadError(rules.name, result.issues.slice(0, MAX_ISSUES).map(toIssue));
   return result.value as SchemaOutput<S>;
-}
-
-async function refusals(schema: Schema, value: unknown): Promise<PayloadIssue[]> {
-  const result = await schema['~standard'].validate(value);
-  return (result.issues ?? []).map(toIssue);
 }
 
 function toIssue({ path = [], message }: SchemaIssue): PayloadIssue {

@@ -2,8 +2,8 @@ import { benchmark } from '../../src/benchmark.ts';
 import * as work from './work.ts';
 
 type Measure = typeof work.perSecond;
-const WARM = 1000;
-const JOBS = 4000;
+const WARM = 5000;
+const JOBS = 20_000;
 const payloads = (count: number): work.Payload[] => Array.from({ length: count }, () => work.PAYLOAD);
 
 async function ours(measure: Measure, many: boolean): Promise<number> {

@@ -1,4 +1,4 @@
-import type { JobsOptions, Queue } from 'bullmq';
+import type { JobsOptions } from 'bullmq';
 import type { Added, NewJob, Priority } from '../../driver.ts';
 import { unmarkArguments } from './keys.ts';
 import { MAKE_ROOM, UNMARK } from './scripts.ts';
@@ -7,7 +7,7 @@ import type { Access, Store } from './store.ts';
 /** All of ours have one: BullMQ runs jobs without a priority before those with any. */
 export const PRIORITY_NUMBERS: Record<Priority, number> = { high: 1, normal: 2, low: 3 };
 
-/** The part of BullMQ's transactions that is used here. */
+/** The part of ioredis's transactions and pipelines that is used here. */
 interface Transaction {
   exists(key: string): unknown;
   eval(script: string, keys: number, ...args: (string | number)[]): unknown;
@@ -80,8 +80,8 @@ function byQueue(jobs: readonly NewJob[]): Map<string, NewJob[]> {
 }
 
 /**
- * Stores jobs of one queue in one transaction. BullMQ does not say when an id is there already, so each job is looked
- * for just before. `also` adds commands at the end.
+ * Stores jobs of one queue together. BullMQ does not say when an id is there already, so one that the caller chose is
+ * looked for just before, in a transaction. `also` adds commands at its end.
  */
 export async function addToQueue(
   store: Store,
@@ -90,35 +90,38 @@ export async function addToQueue(
   jobs: readonly NewJob[],
   also?: (transaction: Transaction) => void,
 ): Promise<Added[]> {
-  const queue = access.queue(name);
   const { key } = store.keys(name);
-  const backend = queue.getBackend();
+  const backend = access.queue(name).getBackend();
   const client = await backend.client;
-  const transaction = client.multi();
-  const plain = transaction as unknown as Transaction;
-  const prepared = jobs.map((job) => bullmqJob(access, queue, job));
-  plain.eval(UNMARK, ...unmarkArguments(store.keys(name)), ...jobs.map(({ id }) => id));
+  const chosen = jobs.filter(({ generated }) => !generated);
+  const alone = chosen.length === 0 && !also && !jobs.some(mayReplace);
+  const batch = alone ? client.pipeline() : client.multi();
+  const plain = batch as unknown as Transaction;
+  const prepared = jobs.map(bullmqJob);
+  const queued: Promise<unknown>[] = [];
+  if (chosen.length > 0) plain.eval(UNMARK, ...unmarkArguments(store.keys(name)), ...chosen.map(({ id }) => id));
   for (const [i, job] of jobs.entries()) {
-    plain.exists(key(job.id));
+    if (!job.generated) plain.exists(key(job.id));
     if (mayReplace(job)) plain.eval(MAKE_ROOM, ...roomArguments(job, key));
-    await backend.addJobToTransaction(transaction, prepared[i] as never, job.id, {});
+    queued.push(backend.addJobToTransaction(batch, prepared[i] as never, job.id));
   }
   also?.(plain);
+  await Promise.all(queued);
   const replies = (await plain.exec()) ?? [];
   let next = 0;
   const read = (): [Error | null, unknown] =>
     replies[next++] ?? [new Error('the transaction was dropped'), null];
+  if (chosen.length > 0) reply(read());
   const results: Added[] = [];
-  reply(read());
   for (const [i, job] of jobs.entries()) {
-    const existed = reply(read());
+    const existed = !job.generated && reply(read()) === 1;
     const room = mayReplace(job) ? Number(reply(read())) : 0;
     const [error, stored] = read();
     // A server that was restarted has forgotten the scripts; alone, a job brings its script along.
     if (error && !/^NOSCRIPT/.test(error.message)) throw error;
     const id = String(error ? await backend.addJob(prepared[i] as never, job.id, {}) : stored);
     const kept = room > 1 && id !== job.id;
-    if (existed === 1 || room === 4 || (id !== job.id && !kept))
+    if (existed || room === 4 || (id !== job.id && !kept))
       results.push({ id: room === 4 ? job.id : id, status: 'duplicate' });
     else results.push({ id: job.id, status: room === 1 || room === 3 ? 'replaced' : 'enqueued' });
   }
@@ -142,21 +145,21 @@ function reply([error, value]: [Error | null, unknown]): unknown {
   return value;
 }
 
-/** A job in the form in which BullMQ stores it, the payload as its plain data. */
-function bullmqJob({ bullmq }: Access, queue: Queue, job: NewJob): object {
-  const { id, name, payload, meta, priority, attempts, delay, unique, tick } = job;
-  const options: JobsOptions & OurOptions = {
-    jobId: id,
+/** A job in the form in which BullMQ's scripts take it, the payload as its plain data. */
+function bullmqJob({ name, payload, meta, priority, attempts, delay, unique, tick }: NewJob): object {
+  const opts: JobsOptions & OurOptions = {
     attempts,
     delay,
     priority: PRIORITY_NUMBERS[priority],
     // For a worker that is not ours: ours decides on each failure.
     backoff: { type: 'exponential', delay: 1000 },
-    ...(Object.keys(meta).length > 0 ? { telemetry: { metadata: JSON.stringify(meta) } } : {}),
-    ...(unique ? { deduplication: deduplication(unique) } : {}),
-    ...(tick === undefined ? {} : { tick }),
   };
-  return { ...new bullmq.Job(queue, name, null, options, id).asJSON(), data: payload };
+  if (Object.keys(meta).length > 0) opts.telemetry = { metadata: JSON.stringify(meta) };
+  if (unique) opts.deduplication = deduplication(unique);
+  return {
+    ...{ name, timestamp: Date.now(), data: payload, deduplicationId: unique?.key },
+    opts: tick === undefined ? opts : { ...opts, tick },
+  };
 }
 
 const deduplication = ({
