@@ -5,11 +5,12 @@ import {
   isInfraError,
   type Logger,
   operation,
-  toMs,
 } from '@vibeonrails/infra-core';
-import type { DriverJob, Outcome } from './driver.ts';
-import { JobTimeoutError, StepResultError, WorkerStoppingError } from './errors.ts';
+import { followingJob } from './chain.ts';
+import type { DriverJob, NewJob, Outcome } from './driver.ts';
+import { JobTimeoutError, WorkerStoppingError } from './errors.ts';
 import type { JobContext } from './job.ts';
+import { type LazySignal, RunContext } from './run-context.ts';
 import { delayAfter, type Task } from './task.ts';
 
 /** What an attempt needs from its worker. */
@@ -22,7 +23,7 @@ export interface AttemptHost {
   /** Notes the progress of a job. */
   progress(job: DriverJob, percent: number): Promise<void>;
   /** Stores the job that follows one that is done. */
-  follow(job: DriverJob): Promise<void>;
+  add(job: NewJob): Promise<unknown>;
   /** What a job remembers under a key. */
   recall(job: DriverJob, key: string): Promise<string | undefined>;
   /** Lets a job remember a text under a key. */
@@ -46,44 +47,9 @@ export const STOPPED: Outcome = Object.freeze({ type: 'released', delay: 0 });
 
 const DONE: Outcome = Object.freeze({ type: 'done' });
 
-/** Thrown by `ctx.snooze` and `ctx.discard` to leave the handler; what was decided is kept beside it. */
-const LEAVE = new Error('the handler was left through ctx.snooze() or ctx.discard(): let this error pass');
-
-/** A signal that is made when somebody asks for it: most handlers never do, and one per job is dear. */
-interface LazySignal {
-  readonly signal: AbortSignal;
-  /** Why it was aborted; `undefined` while it is not. */
-  readonly reason: unknown;
-  /** Aborts it. The first reason stays, but a cancellation comes before any. */
-  abort(reason: unknown): void;
-}
-
-function lazySignal(): LazySignal {
-  let controller: AbortController | undefined;
-  let why: unknown;
-  return {
-    get signal() {
-      controller ??= new AbortController();
-      if (why !== undefined) controller.abort(why);
-      return controller.signal;
-    },
-    get reason() {
-      return why;
-    },
-    abort(reason) {
-      if (why === undefined || isInfraError(reason, 'E_QUEUE_CANCELLED')) why = reason;
-      controller?.abort(why);
-    },
-  };
-}
-
-/** Runs a job once, in the context it was enqueued in, until its handler settles. `signal` is the driver's. */
-export function startAttempt(job: DriverJob, task: Task, signal: AbortSignal, host: AttemptHost): Attempt {
-  const own = lazySignal();
-  const passOn = (): void => own.abort(signal.reason);
-  if (signal.aborted) passOn();
-  else signal.addEventListener('abort', passOn, { once: true });
-  const run = contextStorage().run(extract({ ...job.meta }), () => runOnce(job, task, own, host));
+/** Runs a job once, in the context it was enqueued in, until its handler settles. Whoever holds `own` can abort it. */
+export function startAttempt(job: DriverJob, task: Task, own: LazySignal, host: AttemptHost): Attempt {
+  const run = inContextOf(job, () => runOnce(job, task, own, host));
   let abandon: () => void = () => undefined;
   const outcome = new Promise<Outcome>((resolve) => {
     abandon = () => resolve(STOPPED);
@@ -92,43 +58,24 @@ export function startAttempt(job: DriverJob, task: Task, signal: AbortSignal, ho
   return { outcome, stop: () => own.abort(new WorkerStoppingError()), abandon };
 }
 
+/** Runs `fn` in the context that travelled with a job, or in none. */
+function inContextOf<T>({ meta }: DriverJob, fn: () => T): T {
+  const storage = contextStorage();
+  const travelled = Object.keys(meta).length > 0;
+  return travelled || storage.getStore() ? storage.run(extract({ ...meta }), fn) : fn();
+}
+
 async function runOnce(job: DriverJob, task: Task, own: LazySignal, host: AttemptHost): Promise<Outcome> {
   const { id, name, queue, attempt } = job;
-  let logger: Logger | undefined;
-  let decided: Outcome | undefined;
-  const leave = (outcome: Outcome): never => {
-    decided = outcome;
-    throw LEAVE;
-  };
-  const ctx: JobContext = {
-    ...{ id, name, queue, attempt },
-    lastAttempt: attempt > task.retries,
-    ...(task.timeout === undefined ? {} : { deadline: new Date(host.clock.now() + task.timeout) }),
-    get signal() {
-      return own.signal;
-    },
-    get log() {
-      logger ??= host.log.child({ job: name, job_id: id, attempt });
-      return logger;
-    },
-    progress: (percent) => host.progress(job, Math.min(100, Math.max(0, Number(percent) || 0))),
-    snooze: (delay) => leave({ type: 'released', delay: toMs(delay) }),
-    discard: (reason) => leave({ type: 'discarded', reason }),
-    once: (key, fn) => runStep(job, String(key), fn, host),
-  };
+  const ctx = new RunContext(job, task, own, host);
   const cancelTimeout = startTimeout(ctx, task.timeout, own, host.clock);
   try {
-    await processing.trace(
-      () =>
-        task.run(ctx).catch((thrown: unknown) => {
-          // Before anybody sees it: whoever traces the operation gets the error as it is here.
-          if (!decided) throw task.redact?.error(toError(thrown)) ?? thrown;
-        }),
-      { job: name, queue, driver: host.driver, id, attempt },
-    );
-    if (decided) return decided;
+    const told = { job: name, queue, driver: host.driver, id, attempt };
+    await processing.trace(() => runTask(task, ctx), told);
+    if (ctx.decided) return ctx.decided;
     // Before the outcome, so that a process that ends here repeats the step and loses no other.
-    if (!isInfraError(own.reason, 'E_QUEUE_CANCELLED')) await host.follow(job);
+    const following = isInfraError(own.reason, 'E_QUEUE_CANCELLED') ? undefined : followingJob(job);
+    if (following) await host.add(following);
     return DONE;
   } catch (thrown) {
     return await failed(thrown, ctx, task, own.reason, host);
@@ -137,27 +84,13 @@ async function runOnce(job: DriverJob, task: Task, own: LazySignal, host: Attemp
   }
 }
 
-/** {@link JobContext.once}. */
-async function runStep<T>(
-  job: DriverJob,
-  key: string,
-  fn: () => T | Promise<T>,
-  host: AttemptHost,
-): Promise<T> {
-  const kept = await host.recall(job, key);
-  if (kept !== undefined) return (JSON.parse(kept) as [T?])[0] as T;
-  const result = await fn();
-  let text: string;
+/** Runs the handler. What it throws is censored before anybody sees it, such as a tracer of the operation. */
+async function runTask(task: Task, ctx: RunContext): Promise<void> {
   try {
-    text = JSON.stringify(result === undefined ? [] : [result]);
+    await task.run(ctx);
   } catch (thrown) {
-    // The step is done, whatever it returned.
-    await host.remember(job, key, '[]');
-    throw new StepResultError(job.name, key, thrown);
+    if (!ctx.decided) throw task.redact?.error(toError(thrown)) ?? thrown;
   }
-  await host.remember(job, key, text);
-  // What later attempts get.
-  return (JSON.parse(text) as [T?])[0] as T;
 }
 
 function startTimeout(

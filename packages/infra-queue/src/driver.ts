@@ -111,11 +111,17 @@ export type Outcome =
   /** It needs no running any more: complete it, with the reason beside it. */
   | { readonly type: 'discarded'; readonly reason: string };
 
-/**
- * Runs one job. Never rejects. The driver aborts `signal` with an `E_QUEUE_CANCELLED` error when the job was cancelled,
- * and with any other reason when it is no longer this worker's: the outcome is then of no interest.
- */
-export type Process = (job: DriverJob, signal: AbortSignal) => Promise<Outcome>;
+/** One run of a job, as its driver holds it. */
+export interface Run {
+  /**
+   * Aborts it: with an `E_QUEUE_CANCELLED` error when the job was cancelled, and with any other reason when it is no longer
+   * this worker's; the outcome is then of no interest. The process puts its own in the place of the driver's, at once.
+   */
+  abort(reason: unknown): void;
+}
+
+/** Runs one job. Never rejects. */
+export type Process = (job: DriverJob, run: Run) => Promise<Outcome>;
 
 /**
  * How long an attempt of a job may take, in milliseconds; `undefined` where nothing is said. A driver that guards a job

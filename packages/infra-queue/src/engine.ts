@@ -9,7 +9,7 @@ import {
 import { prepareChain } from './chain.ts';
 import type { KeepPolicy, QueueDriver } from './driver.ts';
 import type { QueueRedisOptions } from './drivers/bullmq/redis-options.ts';
-import { type Enqueued, type EnqueueOptions, type EnqueueOutcome, prepareJob } from './enqueue.ts';
+import { DEFAULTS, type Enqueued, type EnqueueOptions, type EnqueueOutcome, prepareJob } from './enqueue.ts';
 import { QueueClosedError, QueueOptionError } from './errors.ts';
 import { inspection, statsOf } from './inspection.ts';
 import type { Job } from './job.ts';
@@ -93,21 +93,16 @@ function engineOn(driver: QueueDriver, settings: QueueSettings): Engine {
       })();
       return closed;
     },
-    async enqueue(job, payload, options = {}) {
+    async enqueue(job, payload, options = DEFAULTS) {
       assertJob('enqueue()', job);
-      return enqueueing.trace(
-        async () => {
-          const prepared = await prepareJob(job, payload, options, clock);
-          const [added] = await driver.add([prepared]);
-          return added as Enqueued;
-        },
-        { job: job.name, queue: job.queue, driver: driver.name },
-      );
+      const { name, queue } = job;
+      return enqueueing.trace(() => addOne(job, payload, options), { job: name, queue, driver: driver.name });
     },
     async enqueueMany(job, payloads, options = {}) {
       assertJob('enqueueMany()', job);
       const { delay, at, priority } = options;
-      const shared = definedOnly({ delay, at, priority });
+      const given = definedOnly({ delay, at, priority });
+      const shared = Object.keys(given).length > 0 ? given : DEFAULTS;
       return enqueueing.trace(
         async () => {
           const outcomes: EnqueueOutcome[] = [];
@@ -150,6 +145,15 @@ function engineOn(driver: QueueDriver, settings: QueueSettings): Engine {
     },
     ...inspection(driver, clock, assertOpen),
   };
+
+  async function addOne<S extends Schema>(
+    job: Job<S>,
+    payload: SchemaInput<S>,
+    options: EnqueueOptions<SchemaInput<S>>,
+  ): Promise<Enqueued> {
+    const [added] = await driver.add([await prepareJob(job, payload, options, clock)]);
+    return added as Enqueued;
+  }
 
   async function addChunk<S extends Schema>(
     job: Job<S>,

@@ -95,7 +95,7 @@ export async function prepareJob<S extends Schema>(
 /** The options of a job that is enqueued without any. */
 export const DEFAULTS: EnqueueOptions = Object.freeze({});
 
-function metaOf({ version }: Job): Record<string, string> {
+function metaOf({ version }: { version: number }): Record<string, string> {
   const meta = inject({}) as Record<string, string>;
   if (version > 1) meta[VERSION_META] = String(version);
   return meta;

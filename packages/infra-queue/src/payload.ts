@@ -1,4 +1,10 @@
-import { isInfraError, type Schema, type SchemaIssue, type SchemaOutput } from '@vibeonrails/infra-core';
+import {
+  isInfraError,
+  type Schema,
+  type SchemaIssue,
+  type SchemaOutput,
+  type SchemaResult,
+} from '@vibeonrails/infra-core';
 import type { Failure } from './driver.ts';
 import { PayloadError, type PayloadIssue, PayloadSizeError } from './errors.ts';
 
@@ -29,8 +35,8 @@ export function packPayload(rules: PayloadRules, payload: unknown): string | Pro
     if (issues.length + refused.length > 0) throw refusal(rules.name, issues, refused);
     return text;
   };
-  const result = copy === undefined ? {} : rules.schema['~standard'].validate(JSON.parse(text));
-  return result instanceof Promise ? result.then(packed) : packed(result as SchemaResult<unknown>);
+  const result = copy === undefined ? { value: copy } : rules.schema['~standard'].validate(JSON.parse(text));
+  return isPromise(result) ? result.then(packed) : packed(result);
 }
 
 function refusal(name: string, issues: PayloadIssue[], refused: readonly SchemaIssue[]): PayloadError {
@@ -48,22 +54,36 @@ function isJson(value: unknown, depth: number): boolean {
   if (value === null) return true;
   if (depth === 0 || 'toJSON' in value) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype === Array.prototype) return (value as unknown[]).every((item) => isJson(item, depth - 1));
+  if (prototype === Array.prototype) {
+    for (const item of value as unknown[]) if (!isJson(item, depth - 1)) return false;
+    return true;
+  }
   if (prototype !== Object.prototype || Object.getOwnPropertySymbols(value).length > 0) return false;
   for (const key of Object.keys(value))
     if (key === '__proto__' || !isJson((value as Record<string, unknown>)[key], depth - 1)) return false;
   return true;
 }
 
-/** The value a handler gets: a stored payload, parsed by the schema. @throws {@link PayloadError} `E_QUEUE_PAYLOAD` when it is refused. */
-export async function unpackPayload<S extends Schema>(
+/**
+ * Hands `use` what a handler gets: a stored payload, parsed by the schema. What that returns, or a promise of it where the
+ * schema takes its time.
+ *
+ * @throws {@link PayloadError} `E_QUEUE_PAYLOAD` when it is refused.
+ */
+export function unpackPayload<S extends Schema>(
   rules: PayloadRules & { readonly schema: S },
   payload: unknown,
-): Promise<SchemaOutput<S>> {
-  const result = await rules.schema['~standard'].validate(payload);
-  if (result.issues) throw new PayloadError(rules.name, result.issues.slice(0, MAX_ISSUES).map(toIssue));
-  return result.value as SchemaOutput<S>;
+  use: (output: SchemaOutput<S>) => unknown,
+): unknown {
+  const unpacked = (result: SchemaResult<unknown>): unknown => {
+    if (result.issues) throw new PayloadError(rules.name, result.issues.slice(0, MAX_ISSUES).map(toIssue));
+    return use(result.value as SchemaOutput<S>);
+  };
+  const result = rules.schema['~standard'].validate(payload);
+  return isPromise(result) ? result.then(unpacked) : unpacked(result);
 }
+
+const isPromise = <T>(value: T | Promise<T>): value is Promise<T> => 'then' in (value as object);
 
 function toIssue({ path = [], message }: SchemaIssue): PayloadIssue {
   return { path: path.map((step) => String(typeof step === 'object' ? step.key : step)).join('.'), message };

@@ -128,15 +128,22 @@ export function createQueue(options: QueueOptions = {}): Queue {
 /** {@link createQueue}, with a word on whether its workers keep the process alive. */
 export function makeQueue(options: QueueOptions, keepAlive: boolean): Queue {
   const settings = settingsOf(options, keepAlive);
+  let opened: Engine | undefined;
   let opening: Promise<Engine> | undefined;
   let closed: Promise<void> | undefined;
-  const engine = (): Promise<Engine> => {
-    if (closed) throw new QueueClosedError();
-    opening ??= load(settings).catch((thrown: unknown) => {
+  const open = async (): Promise<Engine> => {
+    try {
+      opened = await load(settings);
+      return opened;
+    } catch (thrown) {
       opening = undefined;
       throw thrown;
-    });
-    return opening;
+    }
+  };
+  const engine = (): Engine | Promise<Engine> => {
+    if (closed) throw new QueueClosedError();
+    opening ??= open();
+    return opened ?? opening;
   };
   const queue: Queue = {
     driver: settings.driver.name,
@@ -144,8 +151,8 @@ export function makeQueue(options: QueueOptions, keepAlive: boolean): Queue {
     close() {
       closed ??= (async () => {
         forgetHook();
-        const opened = await opening?.catch(() => undefined);
-        await opened?.close();
+        const last = await opening?.catch(() => undefined);
+        await last?.close();
       })();
       return closed;
     },
@@ -163,24 +170,32 @@ async function load(settings: QueueSettings): Promise<Engine> {
 
 /** The calls of a queue, each passed on to what `target` gives at that moment: most of a queue loads at its first call. */
 export function passedOn(target: () => QueueCalls | Promise<QueueCalls>): QueueCalls {
+  const via = <T>(call: (queue: QueueCalls) => Promise<T>): Promise<T> => {
+    try {
+      const queue = target();
+      return queue instanceof Promise ? queue.then(call) : call(queue);
+    } catch (thrown) {
+      return Promise.reject(thrown);
+    }
+  };
   return {
-    ready: async () => (await target()).ready(),
-    health: async () => (await target()).health(),
-    enqueue: async (job, payload, options) => (await target()).enqueue(job, payload, options),
-    enqueueMany: async (job, payloads, options) => (await target()).enqueueMany(job, payloads, options),
-    runChain: async (steps, options) => (await target()).runChain(steps, options),
-    cancelJob: async (id) => (await target()).cancelJob(id),
-    startWorker: async (options) => (await target()).startWorker(options),
-    stats: async () => (await target()).stats(),
-    job: async (id) => (await target()).job(id),
-    jobs: async (filter) => (await target()).jobs(filter),
-    dead: async (filter) => (await target()).dead(filter),
-    retryDead: async (filter) => (await target()).retryDead(filter),
-    discardDead: async (filter) => (await target()).discardDead(filter),
-    pause: async (name) => (await target()).pause(name),
-    resume: async (name) => (await target()).resume(name),
-    crons: async () => (await target()).crons(),
-    removeCron: async (name) => (await target()).removeCron(name),
+    ready: () => via((queue) => queue.ready()),
+    health: () => via((queue) => queue.health()),
+    enqueue: (job, payload, options) => via((queue) => queue.enqueue(job, payload, options)),
+    enqueueMany: (job, payloads, options) => via((queue) => queue.enqueueMany(job, payloads, options)),
+    runChain: (steps, options) => via((queue) => queue.runChain(steps, options)),
+    cancelJob: (id) => via((queue) => queue.cancelJob(id)),
+    startWorker: (options) => via((queue) => queue.startWorker(options)),
+    stats: () => via((queue) => queue.stats()),
+    job: (id) => via((queue) => queue.job(id)),
+    jobs: (filter) => via((queue) => queue.jobs(filter)),
+    dead: (filter) => via((queue) => queue.dead(filter)),
+    retryDead: (filter) => via((queue) => queue.retryDead(filter)),
+    discardDead: (filter) => via((queue) => queue.discardDead(filter)),
+    pause: (name) => via((queue) => queue.pause(name)),
+    resume: (name) => via((queue) => queue.resume(name)),
+    crons: () => via((queue) => queue.crons()),
+    removeCron: (name) => via((queue) => queue.removeCron(name)),
   };
 }
 

@@ -17,7 +17,8 @@ export interface Task {
   readonly redact?: Redactor | undefined;
   /** What it must pass before it runs; may throw what the application's key function throws. */
   gate?(): Gate;
-  run(ctx: JobContext): Promise<unknown>;
+  /** Runs the handler. Throws, or rejects, with what it throws or why its payload is refused. */
+  run(ctx: JobContext): unknown;
   onDead?(error: Error, ctx: DeadContext): unknown;
 }
 
@@ -38,8 +39,14 @@ export function taskOf(stored: DriverJob): Task | undefined {
   return {
     ...{ retries, timeout, backoff },
     ...(overlap === 'queue' ? { gate: () => ({ concurrency: { key: `cron:${name}`, limit: 1 } }) } : {}),
-    run: async (ctx) => cron.handler(Object.assign(ctx, { scheduledFor })),
+    run: (ctx) => cron.handler(Object.assign(ctx, { scheduledFor })),
   };
+}
+
+/** How long an attempt of a stored job may take, in milliseconds; `undefined` where nothing is said. */
+export function timeLimit({ name, queue }: DriverJob): number | undefined {
+  const { jobs, crons } = registry();
+  return (queue === CRON_QUEUE ? crons : jobs).get(name)?.timeout;
 }
 
 const versionOf = ({ meta }: DriverJob): number => Number(meta[VERSION_META] ?? 1);
@@ -58,7 +65,7 @@ function jobTask(job: Job, stored: DriverJob): Task {
     ...{ retries, timeout, backoff },
     redact: redactor(job.redact, () => JSON.parse(stored.payload)),
     ...(job.concurrency || job.rateLimit ? { gate: () => gateOf(job, migrated(job, stored)) } : {}),
-    run: async (ctx) => job.handler(await unpackPayload(job, migrated(job, stored)), ctx),
+    run: (ctx) => unpackPayload(job, migrated(job, stored), (payload) => job.handler(payload, ctx)),
     ...(onDead ? { onDead: (error, ctx) => onDead(error, JSON.parse(stored.payload), ctx) } : {}),
   };
 }

@@ -2,13 +2,13 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Duration, installSignalHandlers, onShutdown, systemClock, toMs } from '@vibeonrails/infra-core';
 import { type Attempt, type AttemptHost, STOPPED, startAttempt } from './attempt.ts';
-import { followingJob } from './chain.ts';
 import { CRON_QUEUE, isDuration, isQueueName, QUEUE_FORM, registry } from './definitions.ts';
-import type { Consumer, DriverJob, Gate, Outcome, QueueDriver } from './driver.ts';
+import type { Consumer, DriverJob, Gate, Outcome, QueueDriver, Run } from './driver.ts';
 import { QueueOptionError } from './errors.ts';
 import { watchEventLoop } from './loop-lag.ts';
+import { LazySignal } from './run-context.ts';
 import { firstTick } from './schedule.ts';
-import { type Task, taskOf, whyUnknown } from './task.ts';
+import { type Task, taskOf, timeLimit, whyUnknown } from './task.ts';
 
 /** How a worker runs. */
 export interface WorkerOptions {
@@ -80,22 +80,21 @@ export async function runWorker(options: WorkerOptions, host: WorkerHost): Promi
   const attemptHost: AttemptHost = {
     ...{ driver: driver.name, clock, log, random: host.random },
     progress: (job, percent) => driver.progress(job.queue, job.id, percent),
-    async follow(job) {
-      const next = followingJob(job);
-      if (next) await driver.add([next]);
-    },
+    add: (job) => driver.add([job]),
     recall: (job, key) => driver.recall(job.queue, job.id, key),
     remember: (job, key, value) => driver.remember(job.queue, job.id, key, value),
   };
 
-  const process = async (job: DriverJob, signal: AbortSignal): Promise<Outcome> => {
+  const process = async (job: DriverJob, run: Run): Promise<Outcome> => {
+    const own = new LazySignal();
+    run.abort = (reason) => own.abort(reason);
     const task = taskOf(job);
     if (!task) return unknownJob(job, host);
     const passed = task.gate || job.apart ? await passGate(job, task, host) : task;
     if ('type' in passed) return passed;
     // Stopped while the gate was asked: nobody waits for a handler that starts now, and none would abort it.
     if (stopping) return STOPPED;
-    const attempt = startAttempt(job, passed, signal, attemptHost);
+    const attempt = startAttempt(job, passed, own, attemptHost);
     running.add(attempt);
     const outcome = await attempt.outcome;
     running.delete(attempt);
@@ -106,12 +105,7 @@ export async function runWorker(options: WorkerOptions, host: WorkerHost): Promi
   };
   const serve = (queue: string, slots: number): void => {
     if (stopping || consumers.has(queue)) return;
-    const consumer = driver.consume(
-      queue,
-      slots,
-      (job, signal) => inOwnContext(() => process(job, signal)),
-      (job) => taskOf(job)?.timeout,
-    );
+    const consumer = driver.consume(queue, slots, (job, run) => inOwnContext(process, job, run), timeLimit);
     consumers.set(queue, consumer);
   };
   const serveDefined = async (): Promise<void> => {

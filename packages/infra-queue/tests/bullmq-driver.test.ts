@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as pause, setTimeout as sleep } from 'node:timers/promises';
 import { describeWith } from '@vibeonrails/services/vitest';
 import { Redis as Redis5 } from 'ioredis5';
 import { afterAll, describe, expect, it, test } from 'vitest';
@@ -24,9 +23,11 @@ describeWith('redis', 'on one server', (redis) => {
     const keep = { completed: { count: 3, age: 60_000 }, dead: { count: 2, age: 60_000 } };
     const { driver } = make({ url: redis().url }, keep);
     await driver.add(Array.from({ length: 12 }, (_, i) => newJob({ id: `j${i}` })));
-    const consumer = driver.consume('default', 1, async ({ id }) =>
-      Number(id.slice(1)) % 2 === 0 ? { type: 'done' } : { type: 'dead', error: new Error('x') },
-    );
+    // No two end in one millisecond: which of them is the newest would be left to their ids.
+    const consumer = driver.consume('default', 1, async ({ id }) => {
+      await sleep(2);
+      return Number(id.slice(1)) % 2 === 0 ? { type: 'done' } : { type: 'dead', error: new Error('x') };
+    });
     await expect
       .poll(async () => (await driver.stats())[0], { timeout: 10_000 })
       .toMatchObject({

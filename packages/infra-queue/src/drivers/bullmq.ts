@@ -55,8 +55,8 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
   /** Gives the place at a gate back: with the outcome, whatever becomes of that. */
   const leaving =
     (process: Process): Process =>
-    async (job, signal) => {
-      const outcome = await process(job, signal);
+    async (job, run) => {
+      const outcome = await process(job, run);
       const gate = inside.get(job);
       if (gate)
         await leaveGate(store, job.queue, job.id, tokens.get(job) ?? '', gate).catch(quietly(log, job.queue));
@@ -105,8 +105,7 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
     },
     recall: (queue, id, key) => recall(store, queue, id, key),
     remember: (queue, id, key, value) => remember(store, queue, id, key, value),
-    cancel: (id) =>
-      cancelJob(store, id, (queue) => running(queue, id)?.controller.abort(new JobCancelledError(id))),
+    cancel: (id) => cancelJob(store, id, (queue) => running(queue, id)?.run.abort(new JobCancelledError(id))),
     find: (id) => findJob(store, id),
     list: (query) => listJobs(store, query, keep),
     retry: (ids) => retryDead(store, ids),

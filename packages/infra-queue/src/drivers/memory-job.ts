@@ -6,6 +6,7 @@ import {
   type JobState,
   type NewJob,
   type Priority,
+  type Run,
 } from '../driver.ts';
 import type { HeapItem } from './heap.ts';
 
@@ -31,7 +32,7 @@ export interface MemoryJob extends HeapItem {
   /** What it remembers of its attempts. */
   memory?: Map<string, string>;
   /** While it is active. */
-  controller?: AbortController;
+  run?: Run;
 }
 
 const RANKS: Record<Priority, number> = { high: 0, normal: 1, low: 2 };

@@ -86,9 +86,9 @@ export class MemoryQueue {
     this.place(job);
   }
 
-  /** Aborts the signal of an active job. */
+  /** Aborts the run of an active job. */
   abort(job: MemoryJob): void {
-    job.controller?.abort(new JobCancelledError(job.given.id));
+    job.run?.abort(new JobCancelledError(job.given.id));
   }
 
   /** Hands out what can be handed out, in a turn of its own: who adds a job never runs it. */
@@ -186,12 +186,12 @@ export class MemoryQueue {
     job.state = 'active';
     job.starts += 1;
     job.startedAt = this.#host.clock.now();
-    job.controller = new AbortController();
+    job.run = { abort: () => undefined };
     this.active.add(job);
     serving.running += 1;
-    const outcome = await serving.process(driverJob(job), job.controller.signal);
+    const outcome = await serving.process(driverJob(job), job.run);
     this.active.delete(job);
-    delete job.controller;
+    delete job.run;
     if (!this.#closed) this.#settle(job, outcome);
     for (const next of this.#host.left(job)) if (!this.#closed) this.hurry(next);
     this.#host.settled(job, outcome);

@@ -13,9 +13,10 @@ export function control(test: Test): void {
   test('tells a running job that it is cancelled', async ({ driver, serve, until }) => {
     let reason: unknown;
     await driver.add([newJob({ id: 'a' })]);
-    serve(async (_job, signal) => {
-      await new Promise((resolve) => signal.addEventListener('abort', resolve));
-      reason = signal.reason;
+    serve(async (_job, run) => {
+      reason = await new Promise((resolve) => {
+        run.abort = resolve;
+      });
       return { type: 'discarded', reason: 'cancelled' };
     });
     await until(async () => (await driver.find('a'))?.state === 'active', 'it runs');

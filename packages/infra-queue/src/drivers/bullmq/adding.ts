@@ -99,7 +99,8 @@ export async function addToQueue(
   const plain = batch as unknown as Transaction;
   const prepared = jobs.map(bullmqJob);
   const queued: Promise<unknown>[] = [];
-  if (chosen.length > 0) plain.eval(UNMARK, ...unmarkArguments(store.keys(name)), ...chosen.map(({ id }) => id));
+  if (chosen.length > 0)
+    plain.eval(UNMARK, ...unmarkArguments(store.keys(name)), ...chosen.map(({ id }) => id));
   for (const [i, job] of jobs.entries()) {
     if (!job.generated) plain.exists(key(job.id));
     if (mayReplace(job)) plain.eval(MAKE_ROOM, ...roomArguments(job, key));

@@ -1,6 +1,6 @@
 import type { Logger } from '@vibeonrails/infra-core';
 import type { Job, Worker } from 'bullmq';
-import type { Consumer, DriverJob, KeepPolicy, Outcome, Process, TimeLimit } from '../../driver.ts';
+import type { Consumer, DriverJob, KeepPolicy, Outcome, Process, Run, TimeLimit } from '../../driver.ts';
 import { JobCancelledError, JobLostError } from '../../errors.ts';
 import type { ThreadAddress } from './address.ts';
 import { unmarkArguments } from './keys.ts';
@@ -29,7 +29,7 @@ export interface ConsumerHost {
 /** A job that runs in this process. */
 interface Running {
   readonly job: Job;
-  readonly controller: AbortController;
+  readonly run: Run;
   /** Of its lock. */
   readonly token: string;
   /** True once it is no longer ours. */
@@ -89,7 +89,7 @@ export function consumeQueue(
 
   const handle = async (bullmq: Bullmq, job: Job, token: string | undefined): Promise<unknown> => {
     const { id = '' } = job;
-    const entry: Running = { job, controller: new AbortController(), token: token ?? '', lost: false };
+    const entry: Running = { job, run: { abort: () => undefined }, token: token ?? '', lost: false };
     const settling: Settling = { bullmq, store, queue, job, token: entry.token, log };
     const handedOut = driverJob(queue, job);
     fetched += 1;
@@ -106,7 +106,7 @@ export function consumeQueue(
           lose(entry);
         });
       if (entry.lost) throw new bullmq.WaitingError();
-      const outcome = lostTooOften(job, queue, log) ?? (await process(handedOut, entry.controller.signal));
+      const outcome = lostTooOften(job, queue, log) ?? (await process(handedOut, entry.run));
       if (entry.lost) throw new bullmq.WaitingError();
       const ends = outcome.type === 'dead' || outcome.type === 'discarded';
       // It would cancel the job again when it is retried.
@@ -227,7 +227,7 @@ const retention = ({ count, age }: KeepPolicy['dead']): { count: number; age: nu
 
 function lose(entry: Running): void {
   entry.lost = true;
-  entry.controller.abort(new Error('the job was taken over by another worker'));
+  entry.run.abort(new Error('the job was taken over by another worker'));
 }
 
 /** A job that takes its process down each time must not go round for ever. */
@@ -239,14 +239,14 @@ function lostTooOften(job: Job, queue: string, log: Logger): Outcome | undefined
 }
 
 async function pollCancelled(store: Store, queue: string, running: Map<string, Running>): Promise<void> {
-  const ids = [...running.keys()].filter((id) => !running.get(id)?.controller.signal.aborted);
+  const ids = [...running.keys()];
   if (ids.length === 0) return;
   const key = store.keys(queue).key('infra:cancelled');
   const marks = await store.run(
     async ({ client }) => (await client.call('SMISMEMBER', key, ...ids)) as number[],
   );
   const cancelled = ids.filter((_, i) => marks[i] === 1);
-  for (const id of cancelled) running.get(id)?.controller.abort(new JobCancelledError(id));
+  for (const id of cancelled) running.get(id)?.run.abort(new JobCancelledError(id));
 }
 
 /** The job ends: that it was cancelled concerns no later run. */
