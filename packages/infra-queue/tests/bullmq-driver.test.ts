@@ -1,4 +1,5 @@
-import { setTimeout as pause, setTimeout as sleep } from 'node:timers/promises';
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describeWith } from '@vibeonrails/services/vitest';
 import { Redis as Redis5 } from 'ioredis5';
 import { afterAll, describe, expect, it, test } from 'vitest';

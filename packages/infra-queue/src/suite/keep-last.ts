@@ -13,11 +13,11 @@ function hands({ serve, until }: Bench): {
 } {
   const seen: string[] = [];
   const ends = new Map<string, (outcome: Outcome) => void>();
-  const process: Process = ({ id, payload, attempt }, signal) => {
+  const process: Process = ({ id, payload, attempt }, run) => {
     seen.push(attempt === 1 ? JSON.parse(payload) : `${JSON.parse(payload)} again`);
     return new Promise((resolve) => {
       ends.set(id, resolve);
-      signal.addEventListener('abort', () => resolve({ type: 'discarded', reason: 'cancelled' }));
+      run.abort = () => resolve({ type: 'discarded', reason: 'cancelled' });
     });
   };
   serve(process);
