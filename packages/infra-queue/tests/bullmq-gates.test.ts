@@ -22,11 +22,14 @@ describeWith('redis', 'gates on BullMQ', (redis) => {
   /** A handler behind a gate that runs until `end`, or until its job is lost. */
   const behind =
     (driver: QueueDriver, parked: Gate, seen: string[], end: Promise<void>): Process =>
-    async (job, signal) => {
+    async (job, run) => {
+      const aborted = new Promise((resolve) => {
+        run.abort = resolve;
+      });
       const delay = await driver.enter(job, parked);
       if (delay > 0) return { type: 'released', delay, parked };
       seen.push(job.id);
-      await Promise.race([end, new Promise((resolve) => signal.addEventListener('abort', resolve))]);
+      await Promise.race([end, aborted]);
       return { type: 'done' };
     };
   const delayed = async (driver: QueueDriver): Promise<string[]> =>
@@ -74,8 +77,8 @@ describeWith('redis', 'gates on BullMQ', (redis) => {
     const ends = [gate(), gate()];
     const seen: string[] = [];
     const one: Gate = { concurrency: { key: 'k', limit: 1 } };
-    const consumer = driver.consume('default', 2, (job, signal) =>
-      behind(driver, one, seen, (ends[seen.length] ?? ends[1])?.opened as Promise<void>)(job, signal),
+    const consumer = driver.consume('default', 2, (job, run) =>
+      behind(driver, one, seen, (ends[seen.length] ?? ends[1])?.opened as Promise<void>)(job, run),
     );
     const waits = async (): Promise<number[]> =>
       (await driver.list({ state: 'delayed', limit: 100 }))
