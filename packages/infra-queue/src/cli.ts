@@ -2,9 +2,8 @@ import { parseArgs } from 'node:util';
 import { InfraError, isInfraError, logger, messageOf } from '@vibeonrails/infra-core';
 import { commands } from './cli/commands.ts';
 import { loadModule, WorkModuleError } from './cli/load.ts';
-import { queue } from './default.ts';
 import { registry } from './definitions.ts';
-import { VERSION } from './version.ts';
+import { queue, VERSION } from './module.ts';
 import type { WorkerOptions } from './worker.ts';
 
 const HELP = `infra-queue: run and look after background jobs

@@ -1,5 +1,5 @@
-import { type Duration, toMs } from '@vibeonrails/infra-core';
 import type { Backoff } from './backoff.ts';
+import { type Duration, toMs } from './core.ts';
 import { backoffProblem, broken, commonRules, isDuration, register } from './definitions.ts';
 import { DefinitionError } from './errors.ts';
 import type { JobContext } from './job.ts';

@@ -1,5 +1,5 @@
-import { type Duration, slot, toMs } from '@vibeonrails/infra-core';
 import type { Backoff, BackoffOptions } from './backoff.ts';
+import { type Duration, slot, toMs } from './core.ts';
 import type { Cron } from './cron.ts';
 import { DuplicateNameError } from './errors.ts';
 import type { Job } from './job.ts';

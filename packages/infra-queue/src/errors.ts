@@ -1,4 +1,4 @@
-import { InfraError } from '@vibeonrails/infra-core';
+import { InfraError } from './core.ts';
 
 /** One thing that is wrong with a payload. */
 export interface PayloadIssue {

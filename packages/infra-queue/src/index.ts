@@ -8,17 +8,6 @@ export {
   defineCron,
   type Overlap,
 } from './cron.ts';
-export {
-  cancelJob,
-  configureQueue,
-  crons,
-  enqueue,
-  enqueueMany,
-  queue,
-  queueHealthCheck,
-  runChain,
-  startWorker,
-} from './default.ts';
 export type {
   Added,
   CancelResult,
@@ -83,5 +72,16 @@ export {
   type Unique,
   type UniqueOptions,
 } from './job.ts';
+export {
+  cancelJob,
+  configureQueue,
+  crons,
+  enqueue,
+  enqueueMany,
+  queue,
+  queueHealthCheck,
+  runChain,
+  startWorker,
+} from './module.ts';
 export { createQueue, type KeepOptions, type Queue, type QueueOptions } from './queue.ts';
 export type { StopReport, Worker, WorkerOptions } from './worker.ts';

@@ -1,3 +1,4 @@
+import type { Backoff } from './backoff.ts';
 import {
   type Duration,
   isSchema,
@@ -6,8 +7,7 @@ import {
   type SchemaInput,
   type SchemaOutput,
   toMs,
-} from '@vibeonrails/infra-core';
-import type { Backoff } from './backoff.ts';
+} from './core.ts';
 import {
   backoffProblem,
   broken,

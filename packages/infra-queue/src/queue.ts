@@ -1,3 +1,4 @@
+import { config, type QueueDriverName } from './config.ts';
 import {
   type Clock,
   chooseDriver,
@@ -13,8 +14,7 @@ import {
   type SchemaInput,
   systemClock,
   toMs,
-} from '@vibeonrails/infra-core';
-import { config, type QueueDriverName } from './config.ts';
+} from './core.ts';
 import { isDuration, isPrefix, PREFIX_FORM } from './definitions.ts';
 import type { CancelResult, KeepPolicy, QueueDriver, Retention } from './driver.ts';
 import type { QueueRedisOptions } from './drivers/bullmq/redis-options.ts';
@@ -212,13 +212,15 @@ function settingsOf(options: QueueOptions, keepAlive: boolean): QueueSettings {
 function chosenDriver(options: QueueOptions): ChosenDriver {
   const { redis, timeout = '5s', env = process.env } = options;
   // With the address given in code, none is missed among the variables.
-  const values = config.read(redis ? { ...env, QUEUE_DRIVER: undefined, QUEUE_REDIS_URL: undefined } : env);
+  const values = config.read(
+    redis ? { ...env, QUEUE_DRIVER: undefined, QUEUE_REDIS_URL: undefined, REDIS_URL: undefined } : env,
+  );
   const { prefix = values.QUEUE_PREFIX } = options;
   const name = chooseDriver({
     module: 'queue',
     option: (options.driver as QueueDriverName | undefined) ?? (redis && 'bullmq'),
     variable: values.QUEUE_DRIVER,
-    present: { bullmq: values.QUEUE_REDIS_URL !== undefined },
+    present: { bullmq: (values.QUEUE_REDIS_URL ?? values.REDIS_URL) !== undefined },
     embedded: 'memory',
     inProduction: 'refuse',
     help: 'Jobs in memory are lost when the process ends. Set REDIS_URL or QUEUE_REDIS_URL, or QUEUE_DRIVER=memory to say that is meant.',

@@ -7,7 +7,7 @@ import { afterEach, expect, test } from 'vitest';
 import { z } from 'zod';
 import { main } from '../src/cli.ts';
 import { configureQueue, defineCron, defineJob, type QueueOptions, queue } from '../src/index.ts';
-import { VERSION } from '../src/version.ts';
+import { VERSION } from '../src/module.ts';
 import { bench, collectingLogger } from './bench.ts';
 
 const poll = { timeout: 20_000, interval: 20 };

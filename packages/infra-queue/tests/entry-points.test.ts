@@ -4,8 +4,8 @@ import { loadedBy, loadedFiles } from '@vibeonrails/vitest-config/examples';
 import { expect, test } from 'vitest';
 import manifest from '../package.json' with { type: 'json' };
 import * as root from '../src/index.ts';
+import { VERSION } from '../src/module.ts';
 import * as testing from '../src/testing.ts';
-import { VERSION } from '../src/version.ts';
 
 const folder = new URL('..', import.meta.url);
 
@@ -58,15 +58,14 @@ test('importing the root loads a few small files, and none of what jobs run on',
   expect(own.filter((file) => file !== undefined)).toMatchInlineSnapshot(`
     [
       "config.ts",
+      "core.ts",
       "cron.ts",
-      "default.ts",
       "definitions.ts",
       "errors.ts",
       "index.ts",
       "job.ts",
       "module.ts",
       "queue.ts",
-      "version.ts",
     ]
   `);
 });
