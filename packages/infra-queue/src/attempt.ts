@@ -72,7 +72,7 @@ async function runOnce(job: DriverJob, task: Task, own: LazySignal, host: Attemp
   try {
     const told = { job: name, queue, driver: host.driver, id, attempt };
     await processing.trace(() => runTask(task, ctx), told);
-    if (ctx.decided) return ctx.decided;
+    if (ctx.decided) return redacted(ctx.decided, task);
     // Before the outcome, so that a process that ends here repeats the step and loses no other.
     const following = isInfraError(own.reason, 'E_QUEUE_CANCELLED') ? undefined : followingJob(job);
     if (following) await host.add(following);
@@ -93,6 +93,12 @@ async function runTask(task: Task, ctx: RunContext): Promise<void> {
   }
 }
 
+/** What the handler decided, its words without what is to be kept out of them. */
+const redacted = (outcome: Outcome, { redact }: Task): Outcome =>
+  outcome.type === 'discarded' && redact
+    ? { ...outcome, reason: redact.text(String(outcome.reason)) }
+    : outcome;
+
 function startTimeout(
   ctx: JobContext,
   timeout: number | undefined,
@@ -109,6 +115,9 @@ function startTimeout(
   });
 }
 
+/** The failures that another attempt cannot mend. */
+const HOPELESS = ['E_QUEUE_KEY', 'E_QUEUE_PAYLOAD', 'E_QUEUE_STEP_RESULT', 'E_QUEUE_UNRECOVERABLE'] as const;
+
 /** What a failed run comes to. The reason of an abort explains it better than what the handler made of that. */
 async function failed(
   thrown: unknown,
@@ -121,12 +130,12 @@ async function failed(
   if (reason !== undefined && !isInfraError(reason, 'E_QUEUE_TIMEOUT')) return STOPPED;
   const error = reason === undefined ? toError(thrown) : withCause(reason, thrown);
   const { id, name, queue, attempt, lastAttempt, log } = ctx;
-  const hopeless = ['E_QUEUE_PAYLOAD', 'E_QUEUE_STEP_RESULT', 'E_QUEUE_UNRECOVERABLE'].some((code) =>
-    isInfraError(error, code),
-  );
+  const hopeless = HOPELESS.some((code) => isInfraError(error, code));
+  // What the application's other functions throw is logged, too.
+  const censored = (other: unknown): unknown => task.redact?.error(toError(other)) ?? other;
   if (!hopeless && !lastAttempt) {
     const delay = delayAfter(task, attempt, error, host.random, (err) =>
-      log.error({ err }, "the job's backoff function failed: the default is used"),
+      log.error({ err: censored(err) }, "the job's backoff function failed: the default is used"),
     );
     log.warn({ err: error, delay }, `the job failed and is tried again in ${delay} ms`);
     return { type: 'retry', delay, error };
@@ -135,7 +144,7 @@ async function failed(
   try {
     await task.onDead?.(error, { id, name, queue, attempt, log });
   } catch (err) {
-    log.error({ err }, "the job's onDead failed");
+    log.error({ err: censored(err) }, "the job's onDead failed");
   }
   return { type: 'dead', error };
 }

@@ -162,6 +162,8 @@ export interface JobRecord {
   readonly queue: string;
   readonly state: JobState;
   readonly payload: string;
+  /** What travels with it; absent for nothing. */
+  readonly meta?: Readonly<Record<string, string>>;
   readonly priority: Priority;
   /** Attempts that counted so far. */
   readonly attemptsMade: number;
@@ -294,7 +296,10 @@ export interface QueueDriver {
   recall(queue: string, id: string, key: string): Promise<string | undefined>;
   /** Lets a job remember a text under a key, for as long as it is kept. A job that is not known is left alone. */
   remember(queue: string, id: string, key: string, value: string): Promise<void>;
-  /** Takes a job out before it runs, or aborts the signal of one that does. */
+  /**
+   * Takes a job out before it runs, or aborts the signal of one that does: should its outcome be that it runs again, it is
+   * discarded as `cancelled`.
+   */
   cancel(id: string): Promise<CancelResult>;
   /** The job with this id, in whatever state; `undefined` when there is none. */
   find(id: string): Promise<JobRecord | undefined>;

@@ -21,7 +21,7 @@ import {
   uniqueOptions,
 } from './job.ts';
 import { packPayload } from './payload.ts';
-import { VERSION_META } from './task.ts';
+import { gateOf, VERSION_META } from './task.ts';
 
 /** How one job is enqueued. */
 export interface EnqueueOptions<Payload = unknown> {
@@ -77,6 +77,8 @@ export async function prepareJob<S extends Schema>(
   const packed = packPayload(job, payload);
   const text = typeof packed === 'string' ? packed : await packed;
   const { id, delay, at, priority = job.priority } = options;
+  // Before it is stored: a job without a key could only die.
+  if (job.concurrency || job.rateLimit) gateOf(job as unknown as Job, payload);
   const unique = options.unique === undefined ? job.unique : uniqueOptions(options.unique);
   const prepared = {
     id: id ?? randomUUID(),

@@ -70,6 +70,20 @@ export class QueueOptionError extends InfraError {
   }
 }
 
+/**
+ * The key function of a job's `concurrency` or `rateLimit` returned no text for a payload: refused when the job is enqueued,
+ * and dead at once when it runs.
+ */
+export class LimitKeyError extends InfraError {
+  constructor(job: string, option: string, returned: unknown) {
+    const what = returned === '' ? 'an empty text' : returned === null ? 'null' : typeof returned;
+    super(`\`${option}.key\` of "${job}" returned ${what} for a payload, where a text is needed.`, {
+      code: 'E_QUEUE_KEY',
+      help: "Return a text for every payload: `(p) => p.tenantId ?? 'none'`, String(id) for a number.",
+    });
+  }
+}
+
 /** The queue was used after close(). */
 export class QueueClosedError extends InfraError {
   constructor() {

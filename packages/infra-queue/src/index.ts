@@ -49,6 +49,7 @@ export {
   JobCancelledError,
   JobLostError,
   JobTimeoutError,
+  LimitKeyError,
   PayloadError,
   type PayloadIssue,
   PayloadSizeError,
@@ -56,6 +57,7 @@ export {
   QueueOptionError,
   QueueUnavailableError,
   RedisVersionError,
+  StepResultError,
   UnrecoverableError,
   WorkerStoppingError,
 } from './errors.ts';

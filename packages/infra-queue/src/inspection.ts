@@ -9,8 +9,8 @@ import {
   type QueueCounts,
   type QueueDriver,
 } from './driver.ts';
-import { redactor } from './redaction.ts';
 import { firstTick } from './schedule.ts';
+import { redactorOf } from './task.ts';
 
 /** A job as it is listed. */
 export interface JobView {
@@ -188,10 +188,19 @@ function where(queue: string | undefined, job: JobFilter['job']): { queue?: stri
 }
 
 function jobView(record: JobRecord): JobView {
-  const { payload, addedAt, runAt, startedAt, finishedAt, tick: _, ...rest } = record;
+  const {
+    payload: _payload,
+    meta: _meta,
+    tick: _tick,
+    addedAt,
+    runAt,
+    startedAt,
+    finishedAt,
+    ...rest
+  } = record;
   return {
     ...rest,
-    payload: shownPayload(record.name, JSON.parse(payload)),
+    payload: shownPayload(record),
     addedAt: new Date(addedAt),
     ...(runAt === undefined ? {} : { runAt: new Date(runAt) }),
     ...(startedAt === undefined ? {} : { startedAt: new Date(startedAt) }),
@@ -199,9 +208,10 @@ function jobView(record: JobRecord): JobView {
   };
 }
 
-function shownPayload(name: string, payload: unknown): unknown {
-  const hidden = redactor(registry().jobs.get(name)?.redact ?? [], () => payload);
-  return hidden ? hidden.payload() : payload;
+function shownPayload(record: JobRecord): unknown {
+  const job = record.queue === CRON_QUEUE ? undefined : registry().jobs.get(record.name);
+  const hidden = job && redactorOf(job, record);
+  return hidden ? hidden.payload() : JSON.parse(record.payload);
 }
 
 /** Figures over all queues. */

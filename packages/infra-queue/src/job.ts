@@ -46,7 +46,8 @@ export interface JobContext {
    * Runs a step of the job that must not be repeated by its next attempt: once `fn` has returned, its result is kept with
    * the job, as JSON, and later attempts get it without a call. The first gets the same copy: a date comes as text. A
    * result that JSON cannot carry, a BigInt, leaves the step done without one and the job dead: `E_QUEUE_STEP_RESULT`. A
-   * process that ends after `fn` and before the result is kept repeats it.
+   * process that ends after `fn` and before the result is kept repeats it. A step that is done without a result, because
+   * `fn` returned nothing or what JSON cannot carry, gives `undefined` to every later attempt, also after `retryDead`.
    */
   once<T>(key: string, fn: () => T | Promise<T>): Promise<T>;
 }
@@ -74,7 +75,10 @@ export type Unique<Payload = unknown> = string | ((payload: Payload) => string) 
 /** How many jobs of a key run at once, over all processes: of a tenant, so that none takes all the slots. */
 export interface ConcurrencyOptions<Payload = unknown> {
   limit: number;
-  /** A function gets the payload as enqueued, migrated. @default one key for all jobs of the name */
+  /**
+   * A function gets the payload as enqueued, migrated, and returns a text with something in it: without one `enqueue` is
+   * refused, and a stored job dead at once, with `E_QUEUE_KEY`. @default one key for all jobs of the name
+   */
   key?: string | ((payload: Payload) => string);
 }
 
@@ -104,15 +108,20 @@ export interface JobOptions<Payload = unknown> {
   /** The most a payload may take as JSON. @default 65536 */
   maxPayloadBytes?: number;
   /**
-   * The version of the payload's form; raise it by one when the form changes. A worker gives back jobs of a version that is
-   * newer than its own. @default 1
+   * The version of the payload's form; raise it by one when the form changes, and say in `migrate` what becomes of older
+   * payloads. A worker gives back jobs of a version that is newer than its own. @default 1
    */
   version?: number;
-  /** How payloads of older versions become those of the next: `{ 1: (old) => ({ ...old, locale: 'en' }) }` leads from 1 to 2. */
+  /**
+   * How payloads of older versions become those of the next: `{ 1: (old) => ({ ...old, locale: 'en' }) }` leads from 1 to 2.
+   * Where they stay as they are, the step says so: `(old) => old`. The oldest steps may go once no such job is stored any
+   * more; one that is there all the same is dead at once, with `E_QUEUE_UNRECOVERABLE`.
+   */
   migrate?: Readonly<Record<number, (payload: never) => unknown>>;
   /**
    * Fields of the payload, such as `to` or `user.email`, whose values stay out of logs, telemetry, job lists and the
-   * failures that are kept.
+   * failures that are kept: as they were enqueued, as `migrate` and as the schema make them. What the handler derives from
+   * them, and what it logs itself, does not. Texts of fewer than 4 characters stay in other texts.
    */
   redact?: readonly string[];
   /**
@@ -236,13 +245,30 @@ function problemsOf<S extends Schema>({ name, schema, handler, options = {} }: J
     ],
     [Number.isInteger(version) && version > 0, '`version` must be a whole number over 0'],
     [
-      Object.entries(migrate).every(([from, step]) => Number(from) < version && typeof step === 'function'),
+      Object.entries(migrate).every(
+        ([from, step]) => Number(from) > 0 && Number(from) < version && typeof step === 'function',
+      ),
       '`migrate` must hold functions by the version they lead from, each older than `version`',
     ],
+    ...stepRules(version, migrate),
     [
       Array.isArray(redact) && redact.every((path) => typeof path === 'string' && path !== ''),
       '`redact` must be a list of fields of the payload',
     ],
+  ]);
+}
+
+/** A step that is forgotten would hand payloads of an older form to the handler. The oldest ones may be gone for good. */
+function stepRules(version: number, migrate: object): (readonly [boolean, string])[] {
+  const given = Object.keys(migrate).map(Number);
+  const first = Math.min(version - 1, ...given);
+  const missing: number[] = [];
+  // A version that is no small number is told of already.
+  for (let from = Math.max(1, first); from < version && missing.length < 10; from += 1)
+    if (!given.includes(from)) missing.push(from);
+  return missing.map((from) => [
+    false,
+    `\`migrate\` must have a step ${from}, from version ${from} to ${from + 1}: \`(old) => old\` where the payload stays as it is`,
   ]);
 }
 

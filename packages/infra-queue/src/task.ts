@@ -2,7 +2,7 @@ import { messageOf, toMs } from '@vibeonrails/infra-core';
 import { type Backoff, backoffDelay } from './backoff.ts';
 import { CRON_QUEUE, registry } from './definitions.ts';
 import type { DriverJob, Gate } from './driver.ts';
-import { UnrecoverableError } from './errors.ts';
+import { LimitKeyError, UnrecoverableError } from './errors.ts';
 import type { DeadContext, Job, JobContext } from './job.ts';
 import { unpackPayload } from './payload.ts';
 import { type Redactor, redactor } from './redaction.ts';
@@ -49,7 +49,7 @@ export function timeLimit({ name, queue }: DriverJob): number | undefined {
   return (queue === CRON_QUEUE ? crons : jobs).get(name)?.timeout;
 }
 
-const versionOf = ({ meta }: DriverJob): number => Number(meta[VERSION_META] ?? 1);
+const versionOf = ({ meta }: Partial<Pick<DriverJob, 'meta'>>): number => Number(meta?.[VERSION_META] ?? 1);
 
 /** Why this process has no task for a job, in words. */
 export function whyUnknown(stored: DriverJob): string {
@@ -61,36 +61,83 @@ export function whyUnknown(stored: DriverJob): string {
 
 function jobTask(job: Job, stored: DriverJob): Task {
   const { retries, timeout, backoff, onDead } = job;
+  let parsed: unknown;
   return {
     ...{ retries, timeout, backoff },
-    redact: redactor(job.redact, () => JSON.parse(stored.payload)),
+    redact: redactorOf(job, stored, () => parsed),
     ...(job.concurrency || job.rateLimit ? { gate: () => gateOf(job, migrated(job, stored)) } : {}),
-    run: (ctx) => unpackPayload(job, migrated(job, stored), (payload) => job.handler(payload, ctx)),
+    run: (ctx) =>
+      unpackPayload(job, migrated(job, stored), (payload) => {
+        parsed = payload;
+        return job.handler(payload, ctx);
+      }),
     ...(onDead ? { onDead: (error, ctx) => onDead(error, JSON.parse(stored.payload), ctx) } : {}),
   };
 }
 
-function gateOf({ name, concurrency, rateLimit }: Job, payload: unknown): Gate {
-  const keyOf = ({ key = '' }: NonNullable<Job['concurrency']>): string =>
-    `${name}:${typeof key === 'function' ? key(payload) : key}`;
+/** A job as it is stored, as far as its payload and version go. */
+type StoredPayload = Pick<DriverJob, 'payload'> & Partial<Pick<DriverJob, 'meta'>>;
+
+/**
+ * What keeps the values of the job's `redact` out of texts and lists; `undefined` when it has none. They are looked up in
+ * the payload as it is stored, as it is in the job's version, and as `parsed` gives it.
+ */
+export function redactorOf(
+  job: Job,
+  stored: StoredPayload,
+  parsed: () => unknown = () => undefined,
+): Redactor | undefined {
+  return redactor(job.redact, {
+    stored: () => JSON.parse(stored.payload),
+    others() {
+      const version = versionOf(stored);
+      if (version === job.version) return [parsed()];
+      try {
+        return version < job.version ? [migrated(job, stored), parsed()] : undefined;
+      } catch {
+        return undefined;
+      }
+    },
+  });
+}
+
+/**
+ * What a job must pass before it runs.
+ *
+ * @throws {@link LimitKeyError} `E_QUEUE_KEY` when a key function returns no text, and what it throws itself.
+ */
+export function gateOf({ name, concurrency, rateLimit }: Job, payload: unknown): Gate {
+  const keyOf = (option: string, { key }: NonNullable<Job['concurrency']>): string => {
+    if (key === undefined) return `${name}:`;
+    const text: unknown = typeof key === 'function' ? key(payload) : key;
+    if (typeof text !== 'string' || text === '') throw new LimitKeyError(name, option, text);
+    return `${name}:${text}`;
+  };
   return {
-    ...(concurrency ? { concurrency: { key: keyOf(concurrency), limit: concurrency.limit } } : {}),
+    ...(concurrency
+      ? { concurrency: { key: keyOf('concurrency', concurrency), limit: concurrency.limit } }
+      : {}),
     ...(rateLimit
-      ? { rate: { key: keyOf(rateLimit), limit: rateLimit.limit, per: toMs(rateLimit.per) } }
+      ? { rate: { key: keyOf('rateLimit', rateLimit), limit: rateLimit.limit, per: toMs(rateLimit.per) } }
       : {}),
   };
 }
 
 /** The payload of a stored job in the form of the job's version. */
-function migrated(job: Job, stored: DriverJob): unknown {
+function migrated(job: Job, stored: StoredPayload): unknown {
   let payload: unknown = JSON.parse(stored.payload);
   for (let version = versionOf(stored); version < job.version; version += 1) {
+    const failed = (why: string, cause?: unknown): UnrecoverableError =>
+      new UnrecoverableError(
+        `The payload of "${job.name}" could not be brought from version ${version} to ${version + 1}: ${why}`,
+        { cause },
+      );
     const step = job.migrate[version];
+    if (!step) throw failed(`\`migrate\` has no step ${version}`);
     try {
-      if (step) payload = step(payload as never);
+      payload = step(payload as never);
     } catch (thrown) {
-      const message = `The payload of "${job.name}" could not be brought from version ${version} to ${version + 1}: ${messageOf(thrown)}`;
-      throw new UnrecoverableError(message, { cause: thrown });
+      throw failed(messageOf(thrown), thrown);
     }
   }
   return payload;

@@ -139,6 +139,28 @@ describeWith('redis', 'on one server', (redis) => {
     await Promise.all([here.close(), elsewhere.close()]);
   });
 
+  test('runs a job no more that another process cancelled just before it was to wait', {
+    timeout: 60_000,
+  }, async () => {
+    const prefix = `t${randomUUID()}`;
+    const keep = { completed: week, dead: week };
+    const open = () => bullmqDriver({ redis: { url: redis().url }, prefix, timeout: 10_000, keep });
+    const [here, elsewhere] = [open(), open()];
+    const consumer = here.consume('default', 5, async ({ id }) => {
+      expect(await elsewhere.cancel(id)).toBe('signalled');
+      if (id === 'done') return { type: 'done' };
+      if (id === 'snoozed') return { type: 'released', delay: 60_000 };
+      return { type: 'retry', delay: 60_000, error: new Error('x') };
+    });
+    const ids = ['snoozed', 'failing', 'done'];
+    await here.add(ids.map((id) => newJob({ id })));
+    await expect.poll(async () => (await here.stats())[0]?.completed, { timeout: 30_000 }).toBe(3);
+    const ends = await Promise.all(ids.map(async (id) => (await here.find(id))?.discarded));
+    expect(ends).toEqual(['cancelled', 'cancelled', undefined]);
+    await Promise.all([consumer.close(), elsewhere.close()]);
+    await here.close();
+  });
+
   test('hides what is too old, in a queue where nothing else ends', { timeout: 30_000 }, async () => {
     const short = { count: 100, age: 300 };
     const { driver } = make({ url: redis().url }, { completed: short, dead: short });

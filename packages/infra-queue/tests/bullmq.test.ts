@@ -129,7 +129,7 @@ describeWith('redis', 'a queue on BullMQ', (redis) => {
       defineJob({
         ...{ name, schema: z.string(), replace: true },
         handler: (text) => void seen.push(`${name} ${text}`),
-        options: { version, queue: name },
+        options: { version, migrate: version === 1 ? {} : { 1: (old: never) => old }, queue: name },
       });
     await queue.runChain([
       [step('a', 1), '1'],

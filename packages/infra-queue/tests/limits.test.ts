@@ -8,8 +8,11 @@ interface Call {
   n: number;
 }
 const schema = z.object({ tenant: z.string(), n: z.number() });
-const define = (handler: (call: Call) => unknown, options: JobOptions<Call>): Job<typeof schema> =>
-  defineJob({ name: 'call', schema, handler, options });
+const define = (
+  handler: (call: Call) => unknown,
+  options: JobOptions<Call> = {},
+  replace = false,
+): Job<typeof schema> => defineJob({ name: 'call', schema, handler, options, replace });
 
 test('a tenant with a thousand jobs leaves slots to the others', async () => {
   const { queue, clock } = bench();
@@ -92,22 +95,51 @@ test('waiting for a limit is no attempt', async () => {
   expect(attempts).toEqual([1, 1, 2, 2]);
 });
 
-test('a key function that throws fails the attempt', async () => {
+const fail = (): never => {
+  throw new TypeError('no tenant');
+};
+
+test('a key function that throws refuses the job, and fails the attempt of one that is stored', async () => {
   const { queue, clock } = bench();
-  const job = define(() => undefined, {
-    retries: 0,
-    concurrency: {
-      limit: 1,
-      key: () => {
-        throw new TypeError('no tenant');
-      },
-    },
-  });
-  await queue.enqueue(job, { tenant: 'a', n: 1 });
+  const options = { retries: 0, concurrency: { limit: 1, key: fail } };
+  await queue.enqueue(
+    define(() => undefined),
+    { tenant: 'a', n: 1 },
+  );
+  const job = define(() => undefined, options, true);
+  await expect(queue.enqueue(job, { tenant: 'a', n: 2 })).rejects.toThrow('no tenant');
   await queue.startWorker();
   await clock.advance('1m');
   expect(await queue.dead()).toMatchObject([{ failure: { name: 'TypeError', message: 'no tenant' } }]);
 });
+
+test.each([
+  ['concurrency', undefined, 'undefined'],
+  ['concurrency', '', 'an empty text'],
+  ['rateLimit', null, 'null'],
+  ['rateLimit', 7, 'number'],
+] as const)(
+  'a key function of `%s` that returns %o refuses the job, and a stored one is dead at once',
+  async (option, key, word) => {
+    const { queue, clock } = bench();
+    let ran = 0;
+    const run = (): unknown => (ran += 1);
+    await queue.enqueue(define(run), { tenant: 'a', n: 1 });
+    const limits = { [option]: { limit: 1, per: '1h', key: () => key as never } };
+    const job = define(run, limits, true);
+    const refused = {
+      code: 'E_QUEUE_KEY',
+      message: expect.stringContaining(`\`${option}.key\` of "call" returned ${word}`),
+    };
+    await expect(queue.enqueue(job, { tenant: 'a', n: 2 })).rejects.toMatchObject(refused);
+    const many = await queue.enqueueMany(job, [{ tenant: 'a', n: 3 }]);
+    expect(many).toMatchObject([{ status: 'failed', error: refused }]);
+    await queue.startWorker();
+    await clock.advance('1m');
+    expect(await queue.dead()).toMatchObject([{ attemptsMade: 1, failure: refused }]);
+    expect(ran).toBe(0);
+  },
+);
 
 test.each([
   [{ concurrency: { limit: 0 } }, 'concurrency'],

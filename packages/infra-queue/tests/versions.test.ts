@@ -4,6 +4,7 @@ import { defineJob, type Job, type JobOptions } from '../src/index.ts';
 import { bench } from './bench.ts';
 
 const any = z.unknown();
+const same = (payload: never): unknown => payload;
 const define = (options: JobOptions<unknown>, seen: unknown[] = [], schema = any): Job<typeof any> =>
   defineJob({ name: 'task', schema, handler: (payload) => seen.push(payload), options, replace: true });
 
@@ -11,8 +12,8 @@ test('a payload of an older version is brought to the present one, step by step,
   const { queue, clock } = bench();
   const seen: unknown[] = [];
   await queue.enqueue(define({}), { name: 'Ada' });
-  await queue.enqueue(define({ version: 2 }), { name: 'Bob', locale: 'fr' });
-  await queue.enqueue(define({ version: 3 }), { to: 'Cid', locale: 'de' });
+  await queue.enqueue(define({ version: 2, migrate: { 1: same } }), { name: 'Bob', locale: 'fr' });
+  await queue.enqueue(define({ version: 3, migrate: { 1: same, 2: same } }), { to: 'Cid', locale: 'de' });
   const schema = z.object({ to: z.string(), locale: z.string() });
   defineJob({
     name: 'task',
@@ -36,14 +37,39 @@ test('a payload of an older version is brought to the present one, step by step,
   ]);
 });
 
-test('a version that needs no step is taken as it is', async () => {
+test.each([
+  [2, {}, [1]],
+  [3, { 1: same }, [2]],
+  [4, { 1: same }, [2, 3]],
+  [4, { 2: same }, [3]],
+])(
+  'version %i with the steps %o is refused, and the missing steps %o are named',
+  (version, migrate, steps) => {
+    expect(() => define({ version, migrate })).toThrow(
+      expect.objectContaining({
+        code: 'E_QUEUE_JOB',
+        problems: steps.map((from) =>
+          expect.stringContaining(`step ${from}, from version ${from} to ${from + 1}:`),
+        ),
+      }),
+    );
+  },
+);
+
+test('a job of a version whose step is gone is dead at once, with the step that it needs', async () => {
   const { queue, clock } = bench();
   const seen: unknown[] = [];
   await queue.enqueue(define({}), 'x');
-  define({ version: 2 }, seen);
+  define({ version: 3, migrate: { 2: same } }, seen);
   await queue.startWorker();
   await clock.advance('1m');
-  expect(seen).toEqual(['x']);
+  expect(seen).toEqual([]);
+  expect(await queue.dead()).toMatchObject([
+    {
+      attemptsMade: 1,
+      failure: { code: 'E_QUEUE_UNRECOVERABLE', message: expect.stringContaining('`migrate` has no step 1') },
+    },
+  ]);
 });
 
 test('a step that throws leaves the job dead at once, with why', async () => {
@@ -74,7 +100,7 @@ test('a step that throws leaves the job dead at once, with why', async () => {
 test('a job of a newer version goes back, at no cost, less and less often, until a worker knows it', async () => {
   const { queue, clock, lines } = bench();
   const seen: unknown[] = [];
-  await queue.enqueue(define({ version: 2 }), 'new', { id: 'j' });
+  await queue.enqueue(define({ version: 2, migrate: { 1: same } }), 'new', { id: 'j' });
   define({}, seen);
   await queue.startWorker();
   await clock.advance('10m');
@@ -86,7 +112,7 @@ test('a job of a newer version goes back, at no cost, less and less often, until
   expect(lines.map(({ delay }) => delay).slice(0, 8)).toEqual([
     1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000,
   ]);
-  define({ version: 2 }, seen);
+  define({ version: 2, migrate: { 1: same } }, seen);
   await clock.advance('1m');
   expect(seen).toEqual(['new']);
 });
@@ -95,6 +121,7 @@ test.each([
   [{ version: 0 }, 'version'],
   [{ version: 1.5 }, 'version'],
   [{ migrate: { 1: () => 0 } }, 'migrate'],
+  [{ migrate: { 0: () => 0 } }, 'migrate'],
   [{ version: 2, migrate: { 1: 'x' as never } }, 'migrate'],
   [{ redact: 'to' as never }, 'redact'],
   [{ redact: [''] }, 'redact'],

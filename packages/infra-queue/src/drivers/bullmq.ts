@@ -10,10 +10,9 @@ import type {
   Schedule,
   TimeLimit,
 } from '../driver.ts';
-import { JobCancelledError } from '../errors.ts';
 import { addTogether } from './bullmq/adding.ts';
 import { threadAddress } from './bullmq/address.ts';
-import { type BullmqConsumer, consumeQueue } from './bullmq/consumer.ts';
+import { type BullmqConsumer, cancelRun, consumeQueue } from './bullmq/consumer.ts';
 import { discardDead, retryDead } from './bullmq/dead.ts';
 import { evictionWarning } from './bullmq/eviction.ts';
 import { restoreSchedules } from './bullmq/flushed.ts';
@@ -105,7 +104,7 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
     },
     recall: (queue, id, key) => recall(store, queue, id, key),
     remember: (queue, id, key, value) => remember(store, queue, id, key, value),
-    cancel: (id) => cancelJob(store, id, (queue) => running(queue, id)?.run.abort(new JobCancelledError(id))),
+    cancel: (id) => cancelJob(store, id, (queue) => cancelRun(running(queue, id))),
     find: (id) => findJob(store, id),
     list: (query) => listJobs(store, query, keep),
     retry: (ids) => retryDead(store, ids),

@@ -24,6 +24,8 @@ export interface MemoryJob extends HeapItem {
   runAt: number;
   attemptsMade: number;
   starts: number;
+  /** While it is active: it was cancelled. */
+  cancelled: boolean;
   startedAt?: number;
   finishedAt?: number;
   progress?: number;
@@ -49,6 +51,7 @@ export function memoryJob(given: NewJob, seq: number, now: number): MemoryJob {
     runAt: now + given.delay,
     attemptsMade: 0,
     starts: 0,
+    cancelled: false,
     place: -1,
   };
 }
@@ -74,11 +77,12 @@ export function driverJob({ given, attemptsMade, starts, addedAt }: MemoryJob): 
 
 /** A job as it is listed. */
 export function jobRecord(job: MemoryJob): JobRecord {
-  const { id, name, queue, payload, priority, tick } = job.given;
+  const { id, name, queue, payload, meta, priority, tick } = job.given;
   const { state, attemptsMade, addedAt, runAt, startedAt, finishedAt, progress, failure, discarded } = job;
   const optional = { startedAt, finishedAt, progress, failure, discarded, tick };
   return {
     ...{ id, name, queue, state, payload, priority, attemptsMade, addedAt },
+    ...(Object.keys(meta).length > 0 ? { meta } : {}),
     ...(state === 'delayed' && Number.isFinite(runAt) ? { runAt } : {}),
     ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
   };

@@ -31,6 +31,8 @@ export interface MemoryQueueHost {
   unserved(queue: MemoryQueue): void;
 }
 
+const CANCELLED: Outcome = Object.freeze({ type: 'discarded', reason: 'cancelled' });
+
 interface Serving {
   readonly concurrency: number;
   readonly process: Process;
@@ -88,6 +90,7 @@ export class MemoryQueue {
 
   /** Aborts the run of an active job. */
   abort(job: MemoryJob): void {
+    job.cancelled = true;
     job.run?.abort(new JobCancelledError(job.given.id));
   }
 
@@ -189,7 +192,10 @@ export class MemoryQueue {
     job.run = { abort: () => undefined };
     this.active.add(job);
     serving.running += 1;
-    const outcome = await serving.process(driverJob(job), job.run);
+    const decided = await serving.process(driverJob(job), job.run);
+    const again = decided.type === 'released' || decided.type === 'retry';
+    const outcome = job.cancelled && again ? CANCELLED : decided;
+    job.cancelled = false;
     this.active.delete(job);
     delete job.run;
     if (!this.#closed) this.#settle(job, outcome);

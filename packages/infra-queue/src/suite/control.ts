@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { Outcome } from '../driver.ts';
 import { done, gate, newJob, type Test } from './bench.ts';
 
 /** Cancelling, pausing, stopping, progress. */
@@ -24,6 +25,36 @@ export function control(test: Test): void {
     await until(async () => (await driver.find('a'))?.state === 'completed', 'it ends');
     assert.equal((reason as { code?: string }).code, 'E_QUEUE_CANCELLED');
     assert.equal(await driver.cancel('a'), 'unknown');
+  });
+  test('runs a job no more that is cancelled while it waits, or runs and is to wait', async ({
+    driver,
+    serve,
+    until,
+  }) => {
+    const outcomes: Record<string, Outcome> = {
+      snoozed: { type: 'released', delay: 60_000 },
+      failing: { type: 'retry', delay: 0, error: new Error('x') },
+      parked: { type: 'released', delay: 60_000, parked: { concurrency: { key: 'k', limit: 1 } } },
+      back: { type: 'released', delay: 0 },
+    };
+    const seen: string[] = [];
+    const later = gate();
+    serve(async ({ id }) => {
+      seen.push(id);
+      if (id === 'waiting') return { type: 'released', delay: 60_000 };
+      await later.opened;
+      assert.equal(await driver.cancel(id), 'signalled');
+      return outcomes[id] ?? done;
+    });
+    const ids = [...Object.keys(outcomes), 'late'];
+    await driver.add([...ids, 'waiting'].map((id) => newJob({ id })));
+    await until(async () => (await driver.find('waiting'))?.state === 'delayed', 'it waits');
+    assert.equal(await driver.cancel('waiting'), 'removed');
+    later.open();
+    await until(async () => (await driver.stats())[0]?.completed === 5, 'the others are over');
+    assert.equal(seen.length, 6);
+    for (const id of Object.keys(outcomes)) assert.equal((await driver.find(id))?.discarded, 'cancelled');
+    assert.equal((await driver.find('late'))?.discarded, undefined);
   });
   test('lets a job remember what it must not repeat, over its attempts', async ({ driver, serve, until }) => {
     const seen: (string | undefined)[] = [];

@@ -27,6 +27,7 @@ export function handingOut(test: Test): void {
       },
     );
     await until(async () => (await driver.find(given.id))?.state === 'completed', 'the job completes');
+    assert.deepEqual((await driver.find(given.id))?.meta, given.meta);
     assert.equal(seen.length, 1);
   });
   test('hands out by priority, and in order within one', async ({ driver, serve, until }) => {

@@ -34,6 +34,8 @@ interface Running {
   readonly token: string;
   /** True once it is no longer ours. */
   lost: boolean;
+  /** True once it is known that it was cancelled. */
+  cancelled: boolean;
 }
 
 /** A consumer, and the jobs it runs. */
@@ -89,7 +91,13 @@ export function consumeQueue(
 
   const handle = async (bullmq: Bullmq, job: Job, token: string | undefined): Promise<unknown> => {
     const { id = '' } = job;
-    const entry: Running = { job, run: { abort: () => undefined }, token: token ?? '', lost: false };
+    const entry: Running = {
+      job,
+      run: { abort: () => undefined },
+      token: token ?? '',
+      lost: false,
+      cancelled: false,
+    };
     const settling: Settling = { bullmq, store, queue, job, token: entry.token, log };
     const handedOut = driverJob(queue, job);
     fetched += 1;
@@ -106,11 +114,13 @@ export function consumeQueue(
           lose(entry);
         });
       if (entry.lost) throw new bullmq.WaitingError();
-      const outcome = lostTooOften(job, queue, log) ?? (await process(handedOut, entry.run));
+      const decided = lostTooOften(job, queue, log) ?? (await process(handedOut, entry.run));
       if (entry.lost) throw new bullmq.WaitingError();
+      const stops = wouldRunAgain(decided) && (await isCancelled(store, queue, entry, decided).catch(quiet));
+      const outcome = stops ? CANCELLED : decided;
       const ends = outcome.type === 'dead' || outcome.type === 'discarded';
       // It would cancel the job again when it is retried.
-      if (ends) await unmark(store, queue, id).catch(quiet);
+      if (ends || entry.cancelled) await unmark(store, queue, id).catch(quiet);
       return await settle(settling, outcome);
     } finally {
       release?.();
@@ -238,6 +248,28 @@ function lostTooOften(job: Job, queue: string, log: Logger): Outcome | undefined
   return { type: 'dead', error };
 }
 
+const CANCELLED: Outcome = Object.freeze({ type: 'discarded', reason: 'cancelled' });
+
+const wouldRunAgain = ({ type }: Outcome): boolean => type === 'released' || type === 'retry';
+
+/** Tells a run that its job was cancelled. */
+export function cancelRun(entry: Running | undefined): void {
+  if (!entry) return;
+  entry.cancelled = true;
+  entry.run.abort(new JobCancelledError(entry.job.id ?? ''));
+}
+
+/**
+ * True for a job that was cancelled, maybe by another process a moment ago. Nobody asks where many go back at once: before
+ * a gate, and when the worker stops.
+ */
+async function isCancelled(store: Store, queue: string, entry: Running, outcome: Outcome): Promise<boolean> {
+  const { cancelled, job } = entry;
+  if (cancelled || (outcome.type === 'released' && (outcome.parked || outcome.delay === 0))) return cancelled;
+  const key = store.keys(queue).key('infra:cancelled');
+  return (await store.run(({ client }) => client.call('SISMEMBER', key, job.id ?? ''))) === 1;
+}
+
 async function pollCancelled(store: Store, queue: string, running: Map<string, Running>): Promise<void> {
   const ids = [...running.keys()];
   if (ids.length === 0) return;
@@ -246,7 +278,7 @@ async function pollCancelled(store: Store, queue: string, running: Map<string, R
     async ({ client }) => (await client.call('SMISMEMBER', key, ...ids)) as number[],
   );
   const cancelled = ids.filter((_, i) => marks[i] === 1);
-  for (const id of cancelled) running.get(id)?.run.abort(new JobCancelledError(id));
+  for (const id of cancelled) cancelRun(running.get(id));
 }
 
 /** The job ends: that it was cancelled concerns no later run. */

@@ -57,7 +57,9 @@ export function jobRecord(queue: string, state: JobState, [id, score, fields]: R
   const number = (name: string): number => Number(field.get(name) ?? 0);
   const times = { startedAt: number('processedOn'), finishedAt: number('finishedOn') };
   const runAt = Math.floor(Number(score) / SCORE);
-  const { tick } = (parsed(field.get('opts')) ?? {}) as OurOptions;
+  // BullMQ stores what travels under this name.
+  const { tick, tm } = (parsed(field.get('opts')) ?? {}) as OurOptions & { tm?: string };
+  const meta = metaOf(tm);
   const result = parsed(field.get('returnvalue')) as { discarded?: unknown } | undefined;
   const discarded = typeof result?.discarded === 'string' ? result.discarded : undefined;
   const failure = failureIn(field);
@@ -69,6 +71,7 @@ export function jobRecord(queue: string, state: JobState, [id, score, fields]: R
     priority: priorityOf(number('priority')),
     attemptsMade: number('atm') + number('stc') - (discarded === undefined ? 0 : 1),
     addedAt: number('timestamp'),
+    ...(Object.keys(meta).length > 0 ? { meta } : {}),
     ...(waits ? { runAt } : {}),
     ...(times.startedAt ? { startedAt: times.startedAt } : {}),
     ...(times.finishedAt ? { finishedAt: times.finishedAt } : {}),
