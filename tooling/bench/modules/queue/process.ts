@@ -70,7 +70,7 @@ const at = (concurrency: number, jobs: number, unit: 'jobs/s' | 'jobs/CPU s') =>
     targets: [{ baseline: 'bullmq', atLeast: 0.9 }],
   });
 
-export const one = at(1, 2000, 'jobs/s');
-export const ten = at(10, 5000, 'jobs/s');
-export const hundred = at(100, 5000, 'jobs/s');
-export const tenCpu = at(10, 5000, 'jobs/CPU s');
+export const one = at(1, 6000, 'jobs/s');
+export const ten = at(10, 20_000, 'jobs/s');
+export const hundred = at(100, 20_000, 'jobs/s');
+export const tenCpu = at(10, 20_000, 'jobs/CPU s');

@@ -2,7 +2,7 @@ import { benchmark } from '../../src/benchmark.ts';
 import { peer } from '../../src/peers.ts';
 import * as work from './work.ts';
 
-const JOBS = 4000;
+const JOBS = 12_000;
 const CONCURRENCY = 10;
 
 async function ours(driver: 'memory' | 'bullmq', jobs: number): Promise<number> {
