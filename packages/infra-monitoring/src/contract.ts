@@ -4,7 +4,7 @@ import type { SpanNode } from './exporters.ts';
 import type { HttpTracing } from './instrument/http.ts';
 import type { InstrumentOptions } from './instrument/instrument.ts';
 import type { Metrics } from './metrics/recorder.ts';
-import type { Registry } from './metrics.ts';
+import type { Registry } from './metrics/registry.ts';
 import type { ProcessMetricsOptions } from './process-metrics.ts';
 import type { FormatTraceOptions } from './tracing/format.ts';
 import type { FinishedSpan } from './tracing/span.ts';

@@ -2,7 +2,7 @@ import { log } from './core.ts';
 import type { ExporterHost, MonitoringExporter } from './driver.ts';
 import type { DeferredExporter } from './drivers/options.ts';
 import { ExporterError, wholeNumber } from './errors.ts';
-import type { MetricSnapshot, Registry } from './metrics.ts';
+import type { MetricSnapshot, Registry } from './metrics/registry.ts';
 import type { FinishedSpan } from './tracing/span.ts';
 
 /** The exporters of one monitoring, each fenced off from the application and from the others. */
@@ -12,8 +12,8 @@ export interface Exporters {
   /** @throws {@link ExporterError} `E_MONITORING_EXPORTER` for the first that is not ready. */
   ready(): Promise<void>;
   exportSpan(span: FinishedSpan): void;
-  /** Hands every metric to those that want them. `read` is called once, and only when one does. */
-  exportMetrics(read: () => readonly MetricSnapshot[]): void;
+  /** Hands every metric to those that want them. `read` is called once, and only when one does. Never rejects. */
+  exportMetrics(read: () => Promise<readonly MetricSnapshot[]>): Promise<void>;
   flush(): Promise<void>;
   close(): Promise<void>;
 }
@@ -90,11 +90,10 @@ export function exporters(host: ExporterHost & Pick<Registry, 'onSample'>): Expo
         }
       }
     },
-    exportMetrics(read) {
-      const takers = all.filter((exporter) => exporter.exportMetrics);
-      if (takers.length === 0) return;
-      const metrics = read();
-      for (const exporter of takers) {
+    async exportMetrics(read) {
+      if (!all.some((exporter) => exporter.exportMetrics)) return;
+      const metrics = await read();
+      for (const exporter of all) {
         try {
           watch(exporter, exporter.exportMetrics?.(metrics));
         } catch (err) {

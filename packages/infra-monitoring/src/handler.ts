@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Registry } from './metrics/registry.ts';
 import { CONTENT_TYPES, type MetricsFormat } from './metrics/render.ts';
-import type { Registry } from './metrics.ts';
 
 /** Answers a scraper with the metrics of a registry, in the format it asks for; one without `token`, if there is one, with 401. */
 export function serveMetrics(request: Request, registry: Registry, token: string | undefined): Response {

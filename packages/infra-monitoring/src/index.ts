@@ -27,9 +27,16 @@ export type { DropReason, MetricDescription } from './metrics/families.ts';
 export type { Exemplar, MetricType, SampledSeries } from './metrics/family.ts';
 export type { Labels } from './metrics/labels.ts';
 export type { MeasuredSpan, Metrics } from './metrics/recorder.ts';
+export type {
+  BucketSnapshot,
+  HistogramSnapshot,
+  MetricSnapshot,
+  Registry,
+  RegistryOptions,
+  ValueSnapshot,
+} from './metrics/registry.ts';
 export type { MetricsFormat } from './metrics/render.ts';
-export type { BucketSnapshot, HistogramSnapshot, MetricSnapshot, ValueSnapshot } from './metrics.ts';
-export { createRegistry, type Registry, type RegistryOptions } from './metrics.ts';
+export { createRegistry } from './metrics.ts';
 export {
   activeSpan,
   addSpanEvent,

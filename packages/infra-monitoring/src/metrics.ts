@@ -2,86 +2,17 @@ import type { Clock } from '@vibeonrails/infra-core';
 import { isThenable, systemClock, timerOn } from './core.ts';
 import { wholeNumber } from './errors.ts';
 import { type Families, families } from './metrics/families.ts';
-import {
-  type Exemplar,
-  type Family,
-  printedName,
-  type SampledSeries,
-  type Series,
-} from './metrics/family.ts';
+import { type Family, printedName, type Series } from './metrics/family.ts';
 import { canonicalLabels, type Labels } from './metrics/labels.ts';
-import { type Metrics, recorder } from './metrics/recorder.ts';
+import { recorder } from './metrics/recorder.ts';
+import type {
+  HistogramSnapshot,
+  MetricSnapshot,
+  Registry,
+  RegistryOptions,
+  ValueSnapshot,
+} from './metrics/registry.ts';
 import type { MetricsFormat } from './metrics/render.ts';
-
-/** How a {@link Registry} is made. */
-export interface RegistryOptions {
-  /** Label sets a metric may have; all further ones share one series labelled `overflow="true"`. @default 1000 */
-  maxSeries?: number;
-  /** Metrics it may hold; samples of further names are dropped. @default 2000 */
-  maxMetrics?: number;
-  /** @default the machine's clock, in fractions of a millisecond */
-  clock?: Clock;
-}
-
-/** One label set of a counter or gauge. */
-export interface ValueSnapshot {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly value: number;
-}
-
-/** One label set of a histogram. */
-export interface HistogramSnapshot {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly count: number;
-  readonly sum: number;
-  /** The smallest sample. */
-  readonly min: number;
-  /** The largest sample. */
-  readonly max: number;
-  /** Samples up to and including each bound; the last bound is `Infinity`, and its count is `count`. */
-  readonly buckets: readonly BucketSnapshot[];
-}
-
-/** One bucket of a histogram. */
-export interface BucketSnapshot {
-  readonly le: number;
-  readonly count: number;
-  /** A sample of this bucket alone that was taken inside a recorded span. */
-  readonly exemplar?: Exemplar;
-}
-
-interface MetricHead {
-  /** As printed: a counter's name ends in `_total`. */
-  readonly name: string;
-  readonly help?: string;
-  readonly unit?: string;
-}
-
-/** A metric at one moment, as plain data. Values are cumulative since the start. */
-export type MetricSnapshot =
-  | (MetricHead & { readonly type: 'counter' | 'gauge'; readonly series: readonly ValueSnapshot[] })
-  | (MetricHead & { readonly type: 'histogram'; readonly series: readonly HistogramSnapshot[] });
-
-/** A set of metrics of its own. */
-export interface Registry extends Metrics {
-  /**
-   * Runs `read` before each scrape and snapshot, to record what is only known by asking. A scrape waits two seconds at
-   * most for what it returns, a snapshot does not wait. The returned function ends it.
-   */
-  collect(read: () => unknown): () => void;
-  /** Calls `take` with each sample of a histogram as it is recorded; it must be quick. The returned function ends it. */
-  onSample(take: (series: SampledSeries, value: number) => void): () => void;
-  /** Counts something the application's monitoring lost, in `monitoring_dropped_total{reason}`. */
-  drop: Families['drop'];
-  /** Every metric as plain data. */
-  snapshot(): MetricSnapshot[];
-  /** The value of one series: a counter's or gauge's value, a histogram's number of samples. */
-  value(name: string, labels?: Labels): number | undefined;
-  /** The text a scraper reads. @default format 'prometheus' */
-  render(options?: { format?: MetricsFormat }): Promise<string>;
-  /** The same in pieces; the event loop runs in between. */
-  chunks(format: MetricsFormat): AsyncGenerator<string, void, undefined>;
-}
 
 /**
  * Makes a registry.
@@ -127,7 +58,15 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
     collect,
     snapshot() {
       void collectAll();
-      const metrics = [...all.all()].filter(({ series }) => series.size > 0).map(snapshotOf);
+      const metrics = [...all.all()]
+        .filter(({ series }) => series.size > 0)
+        .map((family) => snapshotOf(family, [...family.series.values()].map(readerOf(family))));
+      all.readings += 1;
+      return metrics;
+    },
+    async snapshotInSlices() {
+      void collectAll();
+      const metrics = await readInSlices(all.all());
       all.readings += 1;
       return metrics;
     },
@@ -205,22 +144,43 @@ function valueIn(all: Families, name: string, labels?: Labels): number | undefin
   return undefined;
 }
 
-/** A family as plain data. */
-function snapshotOf(family: Family): MetricSnapshot {
-  const head = {
-    name: printedName(family.name, family.type),
-    ...(family.help === undefined ? {} : { help: family.help }),
-    ...(family.unit === undefined ? {} : { unit: family.unit }),
-  };
-  const all = [...family.series.values()];
-  if (family.type === 'histogram')
-    return { ...head, type: 'histogram', series: all.map((series) => histogramOf(family, series)) };
-  return {
-    ...head,
-    type: family.type,
-    series: all.map(({ labels, value }) => ({ labels, value })),
-  };
+/** Longest stretch of reading before the event loop gets its turn, in milliseconds. */
+const SLICE = 2;
+
+async function readInSlices(all: Iterable<Family>): Promise<MetricSnapshot[]> {
+  const metrics: MetricSnapshot[] = [];
+  let sliceStart = performance.now();
+  for (const family of all) {
+    if (family.series.size === 0) continue;
+    const read = readerOf(family);
+    const series: SeriesSnapshot[] = [];
+    for (const one of family.series.values()) {
+      series.push(read(one));
+      if (series.length % 64 !== 0 || performance.now() - sliceStart < SLICE) continue;
+      await new Promise((resolve) => setImmediate(resolve));
+      sliceStart = performance.now();
+    }
+    metrics.push(snapshotOf(family, series));
+  }
+  return metrics;
 }
+
+type SeriesSnapshot = ValueSnapshot | HistogramSnapshot;
+
+/** A family as plain data, given its series as such. */
+const snapshotOf = ({ name, type, help, unit }: Family, series: SeriesSnapshot[]): MetricSnapshot =>
+  ({
+    name: printedName(name, type),
+    ...(help === undefined ? {} : { help }),
+    ...(unit === undefined ? {} : { unit }),
+    type,
+    series,
+  }) as MetricSnapshot;
+
+const readerOf = (family: Family): ((series: Series) => SeriesSnapshot) =>
+  family.type === 'histogram'
+    ? (series) => histogramOf(family, series)
+    : ({ labels, value }) => ({ labels, value });
 
 function histogramOf(
   family: Family,

@@ -7,7 +7,7 @@ import type { InstrumentOptions } from './instrument/instrument.ts';
 import type { MetricDescription } from './metrics/families.ts';
 import type { Labels } from './metrics/labels.ts';
 import type { MeasuredSpan } from './metrics/recorder.ts';
-import type { Registry } from './metrics.ts';
+import type { Registry } from './metrics/registry.ts';
 import { createMonitoring, metricsHandlerFor } from './monitoring.ts';
 import type { ProcessMetricsOptions } from './process-metrics.ts';
 import type { Attributes, EndSpanOptions, Span, SpanOptions } from './tracing/span.ts';
@@ -148,6 +148,7 @@ export const registry: Registry = {
   drop: (reason, count) => it().registry.drop(reason, count),
   onSample: (take) => it().registry.onSample(take),
   snapshot: () => it().registry.snapshot(),
+  snapshotInSlices: () => it().registry.snapshotInSlices(),
   value: (name, labels) => it().registry.value(name, labels),
   render: (options) => it().registry.render(options),
   chunks: (format) => it().registry.chunks(format),

@@ -8,7 +8,8 @@ import { MetricsTokenError } from './errors.ts';
 import { exporters, memoryExporter, treeOf } from './exporters.ts';
 import { httpTracing } from './instrument/http.ts';
 import type { Metrics } from './metrics/recorder.ts';
-import { createRegistry, type Registry } from './metrics.ts';
+import type { Registry } from './metrics/registry.ts';
+import { createRegistry } from './metrics.ts';
 import type { Sampler, Tracer } from './tracing/tracer.ts';
 import { createTracer, samplerOf } from './tracing.ts';
 
@@ -33,7 +34,7 @@ export function createMonitoring(options: MonitoringOptions = {}): Monitoring {
     onLost: registry.drop,
   });
   const push = pusher(clock, toMs(options.pushInterval ?? chosen.pushInterval ?? '10s'), () =>
-    sinks.exportMetrics(registry.snapshot),
+    sinks.exportMetrics(registry.snapshotInSlices),
   );
   const late = lateParts();
   const forgetHook = onShutdown('monitoring', () => close(), { phase: 'flush' });
@@ -47,7 +48,7 @@ export function createMonitoring(options: MonitoringOptions = {}): Monitoring {
   for (const exporter of chosen.exporters) addExporter(exporter);
 
   const flush = async (): Promise<void> => {
-    sinks.exportMetrics(registry.snapshot);
+    await sinks.exportMetrics(registry.snapshotInSlices);
     await sinks.flush();
   };
   const close = (): Promise<void> => {
@@ -172,11 +173,15 @@ function choose({ sampler, exporters, tracing, env }: MonitoringOptions): Chosen
 }
 
 /** Calls `push` every `interval` milliseconds once started. */
-function pusher(clock: Clock, interval: number, push: () => void): { start: () => void; stop: () => void } {
+function pusher(
+  clock: Clock,
+  interval: number,
+  push: () => unknown,
+): { start: () => void; stop: () => void } {
   let cancel: (() => void) | undefined;
   const next = (): void => {
     cancel = clock.after(interval, () => {
-      push();
+      void push();
       next();
     });
   };

@@ -1,5 +1,5 @@
 import { constants, monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
-import type { Registry } from './metrics.ts';
+import type { Registry } from './metrics/registry.ts';
 
 /** What `collectProcessMetrics()` collects. */
 export interface ProcessMetricsOptions {

@@ -8,6 +8,7 @@ import {
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type OtlpReceiver, otlpReceiver } from './otlp-receiver.ts';
 import { until } from './statsd-receiver.ts';
+import { turnsDuring } from './turns.ts';
 
 let collector: OtlpReceiver;
 const open: { close(): Promise<unknown> }[] = [];
@@ -121,6 +122,16 @@ test('many series leave in several requests, each small', async () => {
   expect(collector.metrics.length).toBeGreaterThan(1);
   for (const { headers } of collector.requests)
     expect(Number(headers['content-length'])).toBeLessThan(6 * 1024 * 1024);
+});
+
+test('the event loop turns while many series are written', async () => {
+  await collector.close();
+  const monitoring = sending({}, { maxSeries: 25_000 });
+  for (let id = 0; id < 25_000; id += 1) monitoring.increment('jobs', 1, { id });
+  await monitoring.ready();
+  await monitoring.flush();
+  // A request that is refused takes a turn or two by itself.
+  expect(await turnsDuring(() => monitoring.flush())).toBeGreaterThan(10);
 });
 
 describe('a collector', () => {

@@ -1,6 +1,7 @@
 import { createRegistry, type Registry } from '@vibeonrails/infra-monitoring';
 import { beforeEach, expect, test } from 'vitest';
 import { parseScrape } from './scrape-parser.ts';
+import { turnsDuring } from './turns.ts';
 
 let registry: Registry;
 beforeEach(() => {
@@ -73,15 +74,24 @@ test('OpenMetrics leaves out sum and count of a histogram with negative bounds',
 test('the event loop turns while a large scrape renders', async () => {
   const large = createRegistry({ maxSeries: 6000 });
   for (let id = 0; id < 6000; id += 1) large.observe('wait_ms', id, { id });
-  let turns = 0;
-  let rendering = true;
-  const turn = (): void => {
-    turns += 1;
-    if (rendering) setImmediate(turn);
-  };
-  setImmediate(turn);
-  const text = await large.render();
-  rendering = false;
+  let text = '';
+  const turns = await turnsDuring(async () => {
+    text = await large.render();
+  });
   expect(turns).toBeGreaterThan(0);
   expect(text.split('\n')).toHaveLength(6000 * 14 + 2);
+});
+
+test('the event loop turns while a large snapshot is read in slices, which is the same as at once', async () => {
+  const large = createRegistry({ maxSeries: 20_000 });
+  for (let id = 0; id < 20_000; id += 1) large.observe('wait_ms', id, { id });
+  large.describe('jobs', { type: 'counter', help: 'Jobs.', unit: 'jobs' });
+  large.increment('jobs', 2, { queue: 'mail' });
+  large.gauge('depth', -1);
+  let read: unknown;
+  const turns = await turnsDuring(async () => {
+    read = await large.snapshotInSlices();
+  });
+  expect(turns).toBeGreaterThan(2);
+  expect(read).toEqual(large.snapshot());
 });

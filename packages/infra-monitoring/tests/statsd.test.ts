@@ -1,10 +1,17 @@
 import { type AddressInfo, createServer } from 'node:net';
 import { systemClock } from '@vibeonrails/infra-core';
-import { createMonitoring, type Monitoring, type StatsdOptions, statsd } from '@vibeonrails/infra-monitoring';
+import {
+  createMonitoring,
+  type Monitoring,
+  type MonitoringOptions,
+  type StatsdOptions,
+  statsd,
+} from '@vibeonrails/infra-monitoring';
 import { monitoringExporterSuite } from '@vibeonrails/infra-monitoring/testing';
 import { afterEach, describe, expect, it, test } from 'vitest';
 import { hotShotsTransport } from '../src/drivers/statsd-transport.ts';
 import { type StatsdReceiver, tcpReceiver, udpReceiver, until } from './statsd-receiver.ts';
+import { turnsDuring } from './turns.ts';
 
 const open: { close(): Promise<unknown> }[] = [];
 afterEach(async () => {
@@ -16,9 +23,10 @@ const udp = async (port?: number, host?: string): Promise<StatsdReceiver> => {
   open.push(receiver);
   return receiver;
 };
-const sendingTo = (port: number, options: StatsdOptions = {}): Monitoring => {
+const sendingTo = (port: number, options: StatsdOptions = {}, how: MonitoringOptions = {}): Monitoring => {
   const monitoring = createMonitoring({
     env: {},
+    ...how,
     exporters: [statsd({ host: '127.0.0.1', port, timeout: '2s', ...options })],
   });
   open.push(monitoring);
@@ -382,4 +390,12 @@ test.each([
   expect(() => statsd({ [option]: value })).toThrow(
     expect.objectContaining({ code: 'E_MONITORING_OPTION', option }),
   );
+});
+
+test('the event loop turns while counters are passed over that did not grow', async () => {
+  const { port } = await udp();
+  const monitoring = sendingTo(port, {}, { maxSeries: 50_000 });
+  for (let id = 0; id < 50_000; id += 1) monitoring.increment('jobs', 1, { id });
+  await monitoring.flush();
+  expect(await turnsDuring(() => monitoring.flush())).toBeGreaterThan(4);
 });

@@ -1,5 +1,5 @@
 import type { Exemplar } from '../metrics/family.ts';
-import type { MetricSnapshot } from '../metrics.ts';
+import type { MetricSnapshot } from '../metrics/registry.ts';
 import { attributesOf, isId, nanos, wellFormed } from './otlp-json.ts';
 
 /** Names that OpenTelemetry's conventions write with dots, which a scrape cannot have. */
@@ -41,56 +41,59 @@ export const periodOf = (start: number, now: number): Period => ({
   now: String(nanos(now)),
 });
 
-/** Each series of a metric as a JSON data point, and what stands before and after them. */
-export function metricJson(
-  metric: MetricSnapshot,
-  { start, now }: Period,
-): { readonly start: string; readonly points: string[]; readonly end: string } {
+/** How a metric is written: what stands before and after its data points, and the point of each series. */
+export interface MetricJson {
+  readonly start: string;
+  /** The data points, one at a time, since there may be many. */
+  points(): Generator<string, void, undefined>;
+  readonly end: string;
+}
+
+/** Makes the {@link MetricJson} of a metric. */
+export function metricJson(metric: MetricSnapshot, { start, now }: Period): MetricJson {
   const base = metric.type === 'counter' ? metric.name.replace(/_total$/, '') : metric.name;
   const head = {
     name: conventional(base),
     description: wellFormed(metric.help ?? ''),
     unit: unitOf(metric.unit ?? base.slice(base.lastIndexOf('_') + 1), metric.unit),
   };
-  const times = { startTimeUnixNano: start, timeUnixNano: now };
+  // Written out, here and below: there may be a hundred thousand, and objects for each of them are garbage.
+  const times = `{"startTimeUnixNano":"${start}","timeUnixNano":"${now}","attributes":`;
   const open = JSON.stringify(head).slice(0, -1);
-  if (metric.type === 'histogram')
-    return {
-      start: `${open},"histogram":{"aggregationTemporality":${CUMULATIVE},"dataPoints":[`,
-      points: metric.series.map((series) => JSON.stringify({ ...times, ...histogramOf(series) })),
-      end: ']}}',
-    };
-  const points = metric.series.map(({ labels, value }) =>
-    JSON.stringify({ ...times, attributes: labelsOf(labels), asDouble: numberOf(value) }),
-  );
-  return metric.type === 'counter'
-    ? {
-        start: `${open},"sum":{"aggregationTemporality":${CUMULATIVE},"isMonotonic":true,"dataPoints":[`,
-        points,
-        end: ']}}',
-      }
-    : { start: `${open},"gauge":{"dataPoints":[`, points, end: ']}}' };
+  const kinds = {
+    histogram: `"histogram":{"aggregationTemporality":${CUMULATIVE},`,
+    counter: `"sum":{"aggregationTemporality":${CUMULATIVE},"isMonotonic":true,`,
+    gauge: '"gauge":{',
+  };
+  return {
+    start: `${open},${kinds[metric.type]}"dataPoints":[`,
+    *points() {
+      if (metric.type === 'histogram')
+        for (const series of metric.series) yield `${times}${histogramJson(series)}}`;
+      else
+        for (const { labels, value } of metric.series)
+          yield `${times}${labelsJson(labels)},"asDouble":${numberJson(value)}}`;
+    },
+    end: ']}}',
+  };
 }
 
 type HistogramSeries = Extract<MetricSnapshot, { type: 'histogram' }>['series'][number];
 
-function histogramOf({ labels, count, sum, min, max, buckets }: HistogramSeries): object {
+function histogramJson({ labels, count, sum, min, max, buckets }: HistogramSeries): string {
   let before = 0;
-  const exemplars = buckets.flatMap(({ exemplar }) => (exemplar ? exemplarOf(exemplar) : []));
-  return {
-    attributes: labelsOf(labels),
-    count: String(count),
-    sum: numberOf(sum),
-    min,
-    max,
-    bucketCounts: buckets.map((bucket) => {
-      const inside = bucket.count - before;
-      before = bucket.count;
-      return String(inside);
-    }),
-    explicitBounds: buckets.slice(0, -1).map(({ le }) => le),
-    ...(exemplars.length === 0 ? {} : { exemplars }),
-  };
+  let counts = '';
+  let bounds = '';
+  const exemplars: object[] = [];
+  for (const { le, count: upTo, exemplar } of buckets) {
+    counts += `${counts === '' ? '' : ','}"${upTo - before}"`;
+    if (le !== Number.POSITIVE_INFINITY) bounds += `${bounds === '' ? '' : ','}${le}`;
+    if (exemplar) exemplars.push(...exemplarOf(exemplar));
+    before = upTo;
+  }
+  const range = `"sum":${numberJson(sum)},"min":${min},"max":${max}`;
+  const shown = exemplars.length === 0 ? '' : `,"exemplars":${JSON.stringify(exemplars)}`;
+  return `${labelsJson(labels)},"count":"${count}",${range},"bucketCounts":[${counts}],"explicitBounds":[${bounds}]${shown}`;
 }
 
 const exemplarOf = ({ traceId, spanId, time, value }: Exemplar): object[] =>
@@ -105,15 +108,19 @@ const conventional = (name: string): string =>
 const unitOf = (word: string, given: string | undefined): string =>
   (Object.hasOwn(UNITS, word) ? UNITS[word] : given) ?? '';
 
-const labelsOf = (labels: Readonly<Record<string, string>>): object[] =>
-  attributesOf(
-    Object.fromEntries(
-      Object.entries(labels).map(([name, value]) => [
-        conventional(name),
-        NUMBERS.has(name) && /^\d{1,9}$/.test(value) ? Number(value) : value,
-      ]),
+const labelsJson = (labels: Readonly<Record<string, string>>): string =>
+  JSON.stringify(
+    attributesOf(
+      Object.fromEntries(
+        Object.entries(labels).map(([name, value]) => [
+          conventional(name),
+          NUMBERS.has(name) && /^\d{1,9}$/.test(value) ? Number(value) : value,
+        ]),
+      ),
     ),
   );
 
 /** JSON has no word for the others; its mapping of protobuf writes them as text. */
 const numberOf = (value: number): number | string => (Number.isFinite(value) ? value : String(value));
+
+const numberJson = (value: number): string => (Number.isFinite(value) ? String(value) : `"${value}"`);

@@ -65,14 +65,21 @@ export interface Packet {
   readonly entries: StatsdEntry[];
 }
 
-/** Packs entries into packets of at most `max` bytes. One that fits none goes to `tooLarge`. */
+/**
+ * Packs entries into packets of at most `max` bytes. One that fits none goes to `tooLarge`. An `undefined` among them is
+ * handed on: a moment to let others have their turn.
+ */
 export function* pack(
-  entries: Iterable<StatsdEntry>,
+  entries: Iterable<StatsdEntry | undefined>,
   max: number,
   tooLarge: (entry: StatsdEntry) => void,
-): Generator<Packet, void, undefined> {
+): Generator<Packet | undefined, void, undefined> {
   let open: Packet | undefined;
   for (const entry of entries) {
+    if (entry === undefined) {
+      yield undefined;
+      continue;
+    }
     const bytes = Buffer.byteLength(entry.text);
     if (bytes > max) tooLarge(entry);
     else if (open === undefined || open.bytes + 1 + bytes > max) {

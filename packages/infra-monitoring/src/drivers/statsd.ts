@@ -2,7 +2,7 @@ import { type Clock, logger, systemClock } from '@vibeonrails/infra-core';
 import type { ExporterHost, MonitoringExporter } from '../driver.ts';
 import type { statsd } from '../drivers.ts';
 import type { SampledSeries } from '../metrics/family.ts';
-import type { MetricSnapshot, ValueSnapshot } from '../metrics.ts';
+import type { MetricSnapshot, ValueSnapshot } from '../metrics/registry.ts';
 import type { StatsdDialect, StatsdSettings } from './options.ts';
 import {
   decimal,
@@ -17,6 +17,8 @@ import { hotShotsTransport, type StatsdTransport } from './statsd-transport.ts';
 
 /** Packets on their way at once: enough to be quick, few enough for the socket's buffer. */
 const WINDOW = 32;
+/** Longest stretch of writing lines, in milliseconds. */
+const SLICE = 2;
 const log = logger.child({ module: 'monitoring' });
 
 /** Makes the exporter that {@link statsd} stands for. */
@@ -101,12 +103,17 @@ class StatsdExporter implements MonitoringExporter {
   }
 
   /** A window at a time, each written only then: a large registry holds neither the event loop nor much memory. */
-  async #send(packets: Iterator<Packet, void>): Promise<void> {
+  async #send(packets: Iterator<Packet | undefined, void>): Promise<void> {
     let isAlive = true;
+    let sliceStart = performance.now();
     for (;;) {
       const some: Packet[] = [];
       for (let next = packets.next(); !next.done; next = packets.next()) {
-        some.push(next.value);
+        if (next.value !== undefined) some.push(next.value);
+        else if (performance.now() - sliceStart > SLICE) {
+          await new Promise((resolve) => setImmediate(resolve));
+          sliceStart = performance.now();
+        }
         if (some.length === WINDOW) break;
       }
       if (some.length === 0) return;
@@ -130,17 +137,21 @@ class StatsdExporter implements MonitoringExporter {
     this.#isFailing = !isAlive;
   }
 
-  *#entries(metrics: readonly MetricSnapshot[]): Generator<StatsdEntry> {
+  *#entries(metrics: readonly MetricSnapshot[]): Generator<StatsdEntry | undefined> {
     for (const metric of metrics) {
       if (metric.type === 'histogram') continue;
-      for (const series of metric.series) {
+      for (const [i, series] of metric.series.entries()) {
+        if (i % 64 === 63) yield undefined;
         if (!Number.isFinite(series.value)) continue;
         const name = this.#nameOf(metric.name, series.labels);
         if (metric.type === 'gauge') yield this.#gauge(name, series.value);
         else yield* this.#counter(metric.name, series, name);
       }
     }
-    for (const samples of this.#samples.take()) yield* this.#histogram(samples);
+    for (const samples of this.#samples.take()) {
+      yield* this.#histogram(samples);
+      yield undefined;
+    }
   }
 
   /** What it grew by since the server last heard of it. A packet that did not leave leaves the rest for the next one. */

@@ -1,7 +1,7 @@
 import type { OperationEvent, Operations } from '@vibeonrails/infra-core';
 import type { Timer } from '../core.ts';
 import { contextStorage, slot, subscribeOperation } from '../core.ts';
-import type { Registry } from '../metrics.ts';
+import type { Registry } from '../metrics/registry.ts';
 import type { Span } from '../tracing/span.ts';
 import type { TracerCore } from '../tracing/tracer.ts';
 import { contextOf } from '../tracing.ts';

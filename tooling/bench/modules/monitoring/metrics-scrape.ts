@@ -74,8 +74,8 @@ export const scrape = benchmark({
   targets: [{ baseline: 'prom-client', atMost: 0.4 }],
 });
 
-/** The most processor time between two turns of the event loop while a scrape renders, in milliseconds. */
-async function longestHold({ touch, render }: Scraped): Promise<number> {
+/** The most processor time between two turns of the event loop while `work` is under way, in milliseconds. */
+async function longestHold(touch: (round: number) => void, work: () => Promise<void>): Promise<number> {
   const holds: number[] = [];
   for (let round = 0; round < 5; round += 1) {
     touch(round);
@@ -91,20 +91,58 @@ async function longestHold({ touch, render }: Scraped): Promise<number> {
     setImmediate(turn);
     await new Promise(setImmediate);
     longest = 0;
-    const text = await render();
+    await work();
     await new Promise(setImmediate);
     rendering = false;
-    ok(text.length > 10_000_000);
     holds.push(longest);
   }
   // The middle one: the first ones compile.
   return holds.sort((a, b) => a - b)[2] as number;
 }
 
+const holdOfScrape = ({ touch, render }: Scraped): Promise<number> =>
+  longestHold(touch, async () => ok((await render()).length > 10_000_000));
+
 export const holding = benchmark({
   case: 'longest hold of the event loop by a scrape of 100,000 series, half of them histograms',
   unit: 'CPU ms',
   packages: ['prom-client'],
-  ours: async () => longestHold(await ours(50_000, 50_000)),
-  peers: { 'prom-client': async () => longestHold(await promClient(50_000, 50_000)) },
+  ours: async () => holdOfScrape(await ours(50_000, 50_000)),
+  peers: { 'prom-client': async () => holdOfScrape(await promClient(50_000, 50_000)) },
+});
+
+/** Metrics that are read for exporters and written for a collector that is away, so that sending takes no time. */
+async function holdOfPush(): Promise<number> {
+  const { createMonitoring, otlp } = await import('@vibeonrails/infra-monitoring');
+  const away = otlp({ endpoint: 'http://127.0.0.1:9', signals: ['metrics'], retryFor: 0 });
+  const monitoring = createMonitoring({ env: {}, maxSeries: 50_000, exporters: [away] });
+  await monitoring.ready();
+  return longestHold((round) => {
+    for (let i = 0; i < 50_000; i += 1) {
+      monitoring.increment('requests', i + 0.5, labelsOf(i));
+      monitoring.observe('wait_ms', (i * 7 + round) % 6000, labelsOf(i));
+    }
+  }, monitoring.flush);
+}
+
+export const holdingAtPush = benchmark({
+  case: 'longest hold of the event loop by a push of 100,000 series over OTLP, half of them histograms',
+  unit: 'CPU ms',
+  packages: [],
+  ours: holdOfPush,
+  peers: {
+    'all read in one step': async () => {
+      const { createRegistry } = await import('@vibeonrails/infra-monitoring');
+      const registry = createRegistry({ maxSeries: 50_000 });
+      return longestHold(
+        (round) => {
+          for (let i = 0; i < 50_000; i += 1) {
+            registry.increment('requests', i + 0.5, labelsOf(i));
+            registry.observe('wait_ms', (i * 7 + round) % 6000, labelsOf(i));
+          }
+        },
+        async () => ok(registry.snapshot().length > 0),
+      );
+    },
+  },
 });
