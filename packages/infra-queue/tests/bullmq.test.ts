@@ -3,7 +3,7 @@ import { currentContext, type InfraContext, runWithContext } from '@vibeonrails/
 import { describeWith } from '@vibeonrails/services/vitest';
 import { Queue as BullQueue, Worker as BullWorker } from 'bullmq';
 import { Redis } from 'ioredis5';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { z } from 'zod';
 import {
   type CatchUp,
