@@ -1,7 +1,8 @@
-export { type Clock, systemClock } from './clock.ts';
 export {
   type Config,
+  ConfigError,
   type ConfigOptions,
+  type ConfigProblem,
   type ConfigShape,
   type ConfigValues,
   checkConfig,
@@ -11,17 +12,17 @@ export {
   type ReportProblem,
   type VariableDescription,
 } from './config.ts';
-export { ConfigError, type ConfigProblem } from './config-error.ts';
 export {
+  type Carrier,
   type ContextStorage,
   contextStorage,
   currentContext,
+  extract,
   type InfraContext,
+  inject,
   runWithContext,
   type TraceContext,
 } from './context.ts';
-export { chooseDriver, type DriverChoice, DriverRequiredError } from './driver-choice.ts';
-export { type Duration, InvalidDurationError, toMs } from './duration.ts';
 export { InfraError, type InfraErrorOptions, isInfraError, messageOf } from './errors.ts';
 export type { HealthCheck, HealthResult, HealthStatus } from './health.ts';
 export {
@@ -47,10 +48,10 @@ export {
   type ModuleHandle,
   type ModuleInstance,
   modulesInUse,
+  type Once,
+  once,
 } from './module.ts';
-export { type Once, once } from './once.ts';
 export type { CacheOperation, Operations, QueueOperation, StorageOperation } from './operations.ts';
-export { type Carrier, extract, inject } from './propagation.ts';
 export {
   bool,
   duration,
@@ -63,7 +64,7 @@ export {
   text,
   url,
 } from './readers.ts';
-export { serviceName } from './settings.ts';
+export { chooseDriver, type DriverChoice, DriverRequiredError, serviceName } from './settings.ts';
 export { installSignalHandlers, type SignalOptions } from './signals.ts';
 export { clearSlot, SlotContractError, slot } from './slots.ts';
 export {
@@ -84,3 +85,4 @@ export {
   operation,
   subscribeOperation,
 } from './telemetry.ts';
+export { type Clock, type Duration, InvalidDurationError, systemClock, toMs } from './time.ts';

@@ -1,7 +1,7 @@
-import { type Duration, toMs } from './duration.ts';
 import { messageOf } from './errors.ts';
 import { logger, logSafely } from './logger.ts';
 import { slot } from './slots.ts';
+import { type Duration, toMs } from './time.ts';
 
 /**
  * The steps of a shutdown, in order: `drain` (finish the work in hand), `stop` (servers and workers), `close`

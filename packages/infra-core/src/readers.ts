@@ -1,5 +1,5 @@
-import { type Duration, toMs } from './duration.ts';
 import type { Schema } from './standard-schema.ts';
+import { type Duration, toMs } from './time.ts';
 
 /** What every reader can be told. */
 export interface ReaderOptions<T> {

@@ -1,5 +1,3 @@
-import { errorFields } from './error-fields.ts';
-
 /**
  * Fields whose value is never written to a log: matched without regard to case, `-` and `_`, so that `apiKey`,
  * `API_KEY` and `api-key` are one name.
@@ -87,4 +85,27 @@ function safePart(key: string, part: unknown, depth: number): unknown {
   if (typeof seen !== 'object' || seen === null) return part;
   const safe = copyOnFind(seen, depth - 1);
   return safe === seen ? part : safe;
+}
+
+const MAX_CAUSES = 5;
+const MAX_ERRORS = 10;
+
+/** An error as the fields of a log line: type, message, stack with those of its causes, and what hangs on it. */
+export function errorFields(error: Error): Record<string, unknown> {
+  const { name, message, stack: _, cause: __, ...own } = error;
+  const { errors } = error as { errors?: unknown };
+  return {
+    type: error.constructor?.name || name,
+    message,
+    stack: stackOf(error),
+    ...(Array.isArray(errors) ? { errors: errors.slice(0, MAX_ERRORS) } : {}),
+    ...own,
+  };
+}
+
+function stackOf(error: Error): string {
+  const stacks: string[] = [];
+  for (let at: unknown = error; at instanceof Error && stacks.length < MAX_CAUSES; at = at.cause)
+    stacks.push(at.stack ?? `${at.name}: ${at.message}`);
+  return stacks.join('\ncaused by: ');
 }

@@ -1,9 +1,9 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { type Duration, toMs } from './duration.ts';
 import { InfraError, messageOf } from './errors.ts';
 import { logSafely } from './logger.ts';
 import { type FetchHandler, toNodeHandler } from './node-handler.ts';
+import { type Duration, toMs } from './time.ts';
 
 /** Where and how to listen. */
 export interface ServeOptions {

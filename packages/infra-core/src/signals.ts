@@ -1,6 +1,6 @@
-import { type Duration, toMs } from './duration.ts';
 import { type ShutdownOptions, type ShutdownReport, shutdown } from './lifecycle.ts';
 import { logSafely } from './logger.ts';
+import { type Duration, toMs } from './time.ts';
 
 /** How signals are handled. */
 export interface SignalOptions extends ShutdownOptions {

@@ -1,7 +1,7 @@
-import type { Clock } from './clock.ts';
-import { type Duration, toMs } from './duration.ts';
 import { forgetInstances } from './module.ts';
 import { clearSlot } from './slots.ts';
+import type { Clock } from './time.ts';
+import { type Duration, toMs } from './time.ts';
 
 /** A clock that stands still until it is told to move. */
 export interface FakeClock extends Clock {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { errorFields } from '../src/error-fields.ts';
 import { InfraError } from '../src/index.ts';
+import { errorFields } from '../src/redaction.ts';
 
 class SampleError extends InfraError {
   constructor() {

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { type Duration, type HealthCheck, type HealthStatus, toMs } from './core.ts';
 
 // What a check needs of Node loads with its first run: importing this package costs nobody a network stack.
@@ -146,10 +145,11 @@ export interface TcpCheckOptions {
 /** Checks that a TCP port accepts a connection, which is closed at once. It proves less than a round trip of the protocol. */
 export function tcp({ host = '127.0.0.1', port }: TcpCheckOptions): HealthCheck {
   return async ({ signal }) => {
+    const { default: events } = await import('node:events');
     const { connect } = await import('node:net');
     const socket = connect({ host, port });
     try {
-      await once(socket, 'connect', { signal });
+      await events.once(socket, 'connect', { signal });
       return { status: 'ok', message: `${host}:${port} accepts connections` };
     } finally {
       socket.on('error', () => undefined).destroy();

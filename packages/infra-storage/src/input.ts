@@ -1,5 +1,4 @@
-import { Readable } from 'node:stream';
-import { isUint8Array } from 'node:util/types';
+import type { Readable } from 'node:stream';
 import { StorageBodyError, StorageKeyError, StoragePrefixError } from './errors.ts';
 
 /**
@@ -37,6 +36,9 @@ export function openBody(body: Body): Source {
   throw new StorageBodyError('an object that is no stream');
 }
 
+/** Also of another realm. */
+const isUint8Array = (value: unknown): value is Uint8Array =>
+  ArrayBuffer.isView(value) && (value as Uint8Array)[Symbol.toStringTag] === 'Uint8Array';
 const isBlob = (body: object): body is Blob =>
   'arrayBuffer' in body && 'stream' in body && typeof body.stream === 'function';
 const isWebStream = (body: object): body is ReadableStream =>
@@ -59,6 +61,8 @@ function fromBytes(bytes: Uint8Array): Source {
 }
 
 function fromWeb(stream: ReadableStream): Source {
+  // Imported, it would cost every program that never stores a stream: Node.js has not loaded its streams by itself.
+  const { Readable } = process.getBuiltinModule('node:stream');
   if (stream.locked || Readable.isDisturbed(stream as never))
     throw new StorageBodyError('a stream that is being read, or has been');
   const reader = stream.getReader();
