@@ -116,7 +116,13 @@ function startTimeout(
 }
 
 /** The failures that another attempt cannot mend. */
-const HOPELESS = ['E_QUEUE_KEY', 'E_QUEUE_PAYLOAD', 'E_QUEUE_STEP_RESULT', 'E_QUEUE_UNRECOVERABLE'] as const;
+const HOPELESS = [
+  'E_QUEUE_KEY',
+  'E_QUEUE_LOST',
+  'E_QUEUE_PAYLOAD',
+  'E_QUEUE_STEP_RESULT',
+  'E_QUEUE_UNRECOVERABLE',
+] as const;
 
 /** What a failed run comes to. The reason of an abort explains it better than what the handler made of that. */
 async function failed(

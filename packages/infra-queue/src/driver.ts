@@ -77,6 +77,8 @@ export interface DriverJob {
   readonly attempt: number;
   /** How often it was handed out, this time included: unlike `attempt`, releases count. */
   readonly starts: number;
+  /** How often it lost its process while it ran, where that is too often: it is not to be run, its outcome is `dead`. */
+  readonly lost?: number;
   /** Milliseconds since the epoch. */
   readonly addedAt: number;
   /** For a job made by a schedule: the time it was due. */

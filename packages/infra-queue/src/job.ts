@@ -125,8 +125,8 @@ export interface JobOptions<Payload = unknown> {
    */
   redact?: readonly string[];
   /**
-   * Called when the job is dead: it used up its attempts, or could not be run at all. The payload is as it was enqueued.
-   * At least once, like the job itself. What it throws is logged.
+   * Called when the job is dead: it used up its attempts, lost its process too often, or could not be run at all. The
+   * payload is as it was enqueued. At least once, like the job itself. What it throws is logged.
    */
   onDead?(error: Error, payload: Payload, ctx: DeadContext): unknown;
 }

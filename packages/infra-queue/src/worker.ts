@@ -4,7 +4,7 @@ import { type Duration, installSignalHandlers, onShutdown, systemClock, toMs } f
 import { type Attempt, type AttemptHost, STOPPED, startAttempt } from './attempt.ts';
 import { CRON_QUEUE, isDuration, isQueueName, QUEUE_FORM, registry } from './definitions.ts';
 import type { Consumer, DriverJob, Gate, Outcome, QueueDriver, Run } from './driver.ts';
-import { QueueOptionError } from './errors.ts';
+import { JobLostError, QueueOptionError } from './errors.ts';
 import { watchEventLoop } from './loop-lag.ts';
 import { LazySignal } from './run-context.ts';
 import { firstTick } from './schedule.ts';
@@ -90,7 +90,11 @@ export async function runWorker(options: WorkerOptions, host: WorkerHost): Promi
     run.abort = (reason) => own.abort(reason);
     const task = taskOf(job);
     if (!task) return unknownJob(job, host);
-    const passed = task.gate || job.apart ? await passGate(job, task, host) : task;
+    const passed = job.lost
+      ? givenUp(job, task, job.lost)
+      : task.gate || job.apart
+        ? await passGate(job, task, host)
+        : task;
     if ('type' in passed) return passed;
     // Stopped while the gate was asked: nobody waits for a handler that starts now, and none would abort it.
     if (stopping) return STOPPED;
@@ -215,6 +219,12 @@ function unknownJob(job: DriverJob, { log }: WorkerHost): Outcome {
   );
   return { type: 'released', delay };
 }
+
+/** Fails in place of a handler that takes its process down. */
+const givenUp = ({ name }: DriverJob, task: Task, times: number): Task => ({
+  ...task,
+  run: () => Promise.reject(new JobLostError(name, times)),
+});
 
 /** What runs behind the gate of a task, or what becomes of a job that has to wait before it. */
 async function passGate(job: DriverJob, task: Task, { driver, log }: WorkerHost): Promise<Task | Outcome> {

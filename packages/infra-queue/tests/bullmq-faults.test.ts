@@ -140,7 +140,7 @@ describeWith('redis', 'a queue whose Redis fails', { appendonly: true }, (redis)
     await redis().restart();
   });
 
-  test('a job that took its process down too often is dead without another run', {
+  test('a job that takes its process down also while it is given up is dead without being handed out', {
     timeout: 30_000,
   }, async () => {
     const week = { count: 100, age: 7 * 86_400_000 };
@@ -152,7 +152,7 @@ describeWith('redis', 'a queue whose Redis fails', { appendonly: true }, (redis)
       log: collectingLogger([]),
     });
     await driver.add([newJob({ id: 'a', attempts: 2 })]);
-    await redis().command('HSET', '{lost-default}:default:a', 'stc', '3');
+    await redis().command('HSET', '{lost-default}:default:a', 'stc', '4');
     let ran = false;
     const consumer = driver.consume('default', 1, async () => {
       ran = true;
@@ -165,5 +165,35 @@ describeWith('redis', 'a queue whose Redis fails', { appendonly: true }, (redis)
     await expect.poll(async () => (await driver.find('a'))?.state, poll).toBe('completed');
     await consumer.close();
     await driver.close();
+  });
+
+  test('a job that took its process down too often is dead without another run, and its onDead is called once', {
+    timeout: 60_000,
+  }, async () => {
+    const queue = open();
+    const told: unknown[] = [];
+    let ran = 0;
+    const job = defineJob({
+      name: 'killer',
+      schema: z.string(),
+      handler: () => {
+        ran += 1;
+      },
+      options: {
+        retries: 2,
+        concurrency: { limit: 1 },
+        onDead: (error, payload, { id }) => {
+          told.push([(error as { code?: string }).code, payload, id]);
+          throw new Error('contained');
+        },
+      },
+    });
+    const { id } = await queue.enqueue(job, 'x');
+    await redis().command('HSET', `{infra-default}:default:${id}`, 'stc', '3');
+    await queue.startWorker();
+    await expect.poll(async () => (await queue.job(id))?.state, poll).toBe('dead');
+    expect((await queue.job(id))?.failure).toMatchObject({ code: 'E_QUEUE_LOST' });
+    expect(told).toEqual([['E_QUEUE_LOST', 'x', id]]);
+    expect(ran).toBe(0);
   });
 });

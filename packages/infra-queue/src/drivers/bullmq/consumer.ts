@@ -99,7 +99,7 @@ export function consumeQueue(
       cancelled: false,
     };
     const settling: Settling = { bullmq, store, queue, job, token: entry.token, log };
-    const handedOut = driverJob(queue, job);
+    const handedOut = withLosses(driverJob(queue, job), job);
     fetched += 1;
     // What was on its way when the consumer stopped goes back.
     if (stopped) return settle(settling, { type: 'released', delay: 0 });
@@ -114,7 +114,7 @@ export function consumeQueue(
           lose(entry);
         });
       if (entry.lost) throw new bullmq.WaitingError();
-      const decided = lostTooOften(job, queue, log) ?? (await process(handedOut, entry.run));
+      const decided = lostAgain(job, queue, log) ?? (await process(handedOut, entry.run));
       if (entry.lost) throw new bullmq.WaitingError();
       const stops = wouldRunAgain(decided) && (await isCancelled(store, queue, entry, decided).catch(quiet));
       const outcome = stops ? CANCELLED : decided;
@@ -240,9 +240,20 @@ function lose(entry: Running): void {
   entry.run.abort(new Error('the job was taken over by another worker'));
 }
 
-/** A job that takes its process down each time must not go round for ever. */
-function lostTooOften(job: Job, queue: string, log: Logger): Outcome | undefined {
-  if (job.stalledCounter < Math.max(job.opts.attempts ?? 0, LOSSES)) return undefined;
+/** How often a job may lose its process while it runs. */
+const lossesOf = ({ opts }: Job): number => Math.max(opts.attempts ?? 0, LOSSES);
+
+/** A job that takes its process down each time must not go round for ever: it is handed out once more, to be given up. */
+function withLosses(handedOut: DriverJob, job: Job): DriverJob {
+  const { stalledCounter } = job;
+  return stalledCounter > 0 && stalledCounter === lossesOf(job)
+    ? { ...handedOut, lost: stalledCounter }
+    : handedOut;
+}
+
+/** Giving it up took its process down, too. */
+function lostAgain(job: Job, queue: string, log: Logger): Outcome | undefined {
+  if (job.stalledCounter <= lossesOf(job)) return undefined;
   const error = new JobLostError(job.name, job.stalledCounter);
   log.error({ err: error, job: job.name, job_id: job.id, queue }, 'the job is dead');
   return { type: 'dead', error };
