@@ -1,5 +1,5 @@
 import type { Clock } from '@vibeonrails/infra-core';
-import type { Identity } from './define-channel.ts';
+import type { Identity } from './channel-types.ts';
 import type { UpgradeRequest } from './engine.ts';
 import { SUBPROTOCOL, TOKEN_PREFIX } from './protocol.ts';
 

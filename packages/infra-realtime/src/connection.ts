@@ -1,18 +1,11 @@
 import { extract, formatIssue, logger, operation, runWithContext } from '@vibeonrails/infra-core';
 import { withinTime } from './admission.ts';
-import type { Admission, AnyChannel, Identity } from './define-channel.ts';
+import { isChannelName } from './channel.ts';
+import type { Admission, AnyChannel, Identity } from './channel-types.ts';
 import type { EngineSocket, SocketEvents } from './engine.ts';
+import { CLOSE_CODES } from './errors.ts';
 import type { ConnectionHost } from './gateway.ts';
-import {
-  CLOSE_CODES,
-  type ClientRequest,
-  errorFrame,
-  helloFrame,
-  isChannelName,
-  okFrame,
-  PING,
-  parseFrame,
-} from './protocol.ts';
+import { type ClientRequest, errorFrame, helloFrame, okFrame, PING, parseFrame } from './protocol.ts';
 import type { RealtimeClient } from './realtime.ts';
 import { Refusal } from './refusal.ts';
 import { TokenBucket } from './token-bucket.ts';

@@ -1,8 +1,8 @@
 import { logger } from '@vibeonrails/infra-core';
 import { addressCounter, chooseProtocol, takeSnapshot, withinTime } from './admission.ts';
-import type { Identity } from './define-channel.ts';
+import type { Identity } from './channel-types.ts';
 import type { EngineSocket, SocketEvents, UpgradeDecision, UpgradeRequest } from './engine.ts';
-import { CLOSE_CODES } from './protocol.ts';
+import { CLOSE_CODES } from './errors.ts';
 import type { RealtimeServerStats } from './server.ts';
 import type { ServerPlan } from './server-options.ts';
 

@@ -1,5 +1,6 @@
 import { type Clock, type Duration, toMs } from '@vibeonrails/infra-core';
-import { byeFrame, CLOSE_CODES } from './protocol.ts';
+import { CLOSE_CODES } from './errors.ts';
+import { byeFrame } from './protocol.ts';
 import type { RealtimeClient } from './realtime.ts';
 import { closeQuietly } from './registry.ts';
 import { wait } from './wait.ts';

@@ -1,5 +1,25 @@
 import { InfraError, isInfraError } from './core.ts';
 
+/** Why a connection was closed. 4000–4099: do not come back; 4100–4199: back off; 4200–4299: come back now. */
+export const CLOSE_CODES = {
+  /** A binary frame (RFC 6455 §7.4.1). */
+  unsupported: 1003,
+  /** `authenticate` answered null. */
+  unauthorized: 4001,
+  /** Another client registered under the same id. */
+  replaced: 4002,
+  /** `disconnectUser`. */
+  disconnected: 4003,
+  /** It reads slower than it is written to. */
+  slow: 4100,
+  /** It sends faster than it may. */
+  rate: 4101,
+  /** Its `send` failed. */
+  broken: 4102,
+  /** The process shuts down, others go on. */
+  draining: 4200,
+} as const;
+
 /** A channel's name breaks the rules. */
 export class RealtimeChannelNameError extends InfraError {
   constructor(name: unknown) {

@@ -1,15 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '@vibeonrails/infra-core';
+import type { AnyChannel } from './channel-types.ts';
 import { Connection } from './connection.ts';
-import type { AnyChannel } from './define-channel.ts';
 import { createDoor } from './door.ts';
 import { drainClients } from './drain.ts';
 import type { EngineFactory } from './engine.ts';
 import { autoEngine } from './engines/auto.ts';
 import { uwsEngine } from './engines/uws.ts';
 import { wsEngine } from './engines/ws.ts';
-import { RealtimeClosedError, RealtimeOptionError } from './errors.ts';
-import { CLOSE_CODES } from './protocol.ts';
+import { CLOSE_CODES, RealtimeClosedError, RealtimeOptionError } from './errors.ts';
 import type { Realtime } from './realtime.ts';
 import type { RealtimeServer } from './server.ts';
 import type { ServerLimits, ServerPlan } from './server-options.ts';

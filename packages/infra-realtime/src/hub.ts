@@ -1,14 +1,15 @@
+import { channelName, eventName, pushFrame, userChannel, withPosition } from './channel.ts';
 import { makeDriver } from './config.ts';
 import { onShutdown, operation, systemClock } from './core.ts';
 import type { BrokerMessage, Position } from './driver.ts';
 import {
+  CLOSE_CODES,
   RealtimeBrokerError,
   RealtimeClientError,
   RealtimeClientUnknownError,
   RealtimeClosedError,
   RealtimePayloadError,
 } from './errors.ts';
-import { CLOSE_CODES, channelName, eventName, pushFrame, userChannel, withPosition } from './protocol.ts';
 import type {
   DeliveryCounts,
   Realtime,

@@ -1,17 +1,17 @@
 export type { Authenticate, UpgradeSnapshot } from './admission.ts';
+export { channel } from './channel.ts';
+export type {
+  Admission,
+  AnyChannel,
+  AuthorizeContext,
+  ChannelDefinition,
+  ChannelName,
+  ChannelOptions,
+  ChannelParams,
+  EventsOf,
+  Identity,
+} from './channel-types.ts';
 export type { RealtimeDriverName, RealtimeEngineName } from './config.ts';
-export {
-  type Admission,
-  type AnyChannel,
-  type AuthorizeContext,
-  type ChannelDefinition,
-  type ChannelName,
-  type ChannelOptions,
-  type ChannelParams,
-  channel,
-  type EventsOf,
-  type Identity,
-} from './define-channel.ts';
 export type { DrainOptions } from './drain.ts';
 export type { BrokerMessage, DriverEvents, Position, PresenceMember, RealtimeDriver } from './driver.ts';
 export type {
@@ -36,6 +36,7 @@ export type {
   UwsWebSocket,
 } from './engines/uws-library.ts';
 export {
+  CLOSE_CODES,
   RealtimeBrokerError,
   RealtimeChannelNameError,
   RealtimeChannelRuleError,
@@ -64,7 +65,6 @@ export {
   unregisterClient,
   unsubscribe,
 } from './module.ts';
-export { CLOSE_CODES } from './protocol.ts';
 export type {
   DeliveryCounts,
   Member,

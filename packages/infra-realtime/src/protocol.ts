@@ -1,6 +1,3 @@
-import type { Position } from './driver.ts';
-import { RealtimeChannelNameError, RealtimeEventNameError } from './errors.ts';
-
 /**
  * The wire: one JSON object a text frame.
  *
@@ -17,26 +14,6 @@ export const SUBPROTOCOL = 'infra.realtime.v1';
 
 /** In front of the base64url token among the offered subprotocols: a URL would end up in logs. */
 export const TOKEN_PREFIX = 'bearer.';
-
-/** Why a connection was closed. 4000–4099: do not come back; 4100–4199: back off; 4200–4299: come back now. */
-export const CLOSE_CODES = {
-  /** A binary frame (RFC 6455 §7.4.1). */
-  unsupported: 1003,
-  /** `authenticate` answered null. */
-  unauthorized: 4001,
-  /** Another client registered under the same id. */
-  replaced: 4002,
-  /** `disconnectUser`. */
-  disconnected: 4003,
-  /** It reads slower than it is written to. */
-  slow: 4100,
-  /** It sends faster than it may. */
-  rate: 4101,
-  /** Its `send` failed. */
-  broken: 4102,
-  /** The process shuts down, others go on. */
-  draining: 4200,
-} as const;
 
 /** A server's ping, and a client's answer. */
 export const PING = '{}';
@@ -91,17 +68,6 @@ export function parseFrame(text: string): ParsedFrame {
 const isRequestId = (id: unknown): id is string | number =>
   Number.isSafeInteger(id) || (typeof id === 'string' && id !== '' && id.length <= 64);
 
-/** A push as text. @throws what `JSON.stringify` throws. */
-export function pushFrame(channel: string | undefined, event: string, data: unknown): string {
-  return JSON.stringify({ ch: channel, ev: event, d: data });
-}
-
-/** A push with its place in the channel's history. It is spliced in, so that the data is serialised once. */
-export function withPosition(frame: string, position: Position | undefined): string {
-  if (!position) return frame;
-  return `${frame.slice(0, -1)},"o":${position.offset},"e":${JSON.stringify(position.epoch)}}`;
-}
-
 /** The reply to a request that was done. */
 export function okFrame(id: string | number, ok: object = {}): string {
   return JSON.stringify({ id, ok });
@@ -126,31 +92,3 @@ export function helloFrame(id: string, ping: number): string {
 export function byeFrame(code: number, reconnect: boolean, after?: number): string {
   return JSON.stringify({ bye: { code, reconnect, after } });
 }
-
-/** Starts with a letter or a digit, so that no name is `__proto__` and `$` stays free for the module itself. */
-const CHANNEL = /^[A-Za-z0-9][A-Za-z0-9.:_\-@=+~/]{0,199}$/;
-
-/** True for a channel name that follows the rules. */
-export function isChannelName(name: unknown): name is string {
-  return typeof name === 'string' && CHANNEL.test(name);
-}
-
-/** Returns a channel name. @throws {@link RealtimeChannelNameError} `E_REALTIME_CHANNEL_NAME` when it breaks the rules. */
-export function channelName(name: unknown): string {
-  if (!isChannelName(name)) throw new RealtimeChannelNameError(name);
-  return name;
-}
-
-/** True for an event name the application may use. */
-export function isEventName(name: unknown): name is string {
-  return typeof name === 'string' && name !== '' && name.length <= 100 && !name.startsWith('$');
-}
-
-/** Returns an event name. @throws {@link RealtimeEventNameError} `E_REALTIME_EVENT_NAME` when it breaks the rules. */
-export function eventName(name: unknown): string {
-  if (!isEventName(name)) throw new RealtimeEventNameError(name);
-  return name;
-}
-
-/** The channel on which everything addressed to one user travels. No client can name it. */
-export const userChannel = (userId: string): string => `$user:${userId}`;

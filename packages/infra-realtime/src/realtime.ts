@@ -1,7 +1,7 @@
 import type { RedisClient, RedisTlsOptions } from '@vibeonrails/infra-redis';
+import type { EventsOf } from './channel-types.ts';
 import type { RealtimeDriverName } from './config.ts';
 import type { Clock, Duration, Env, ModuleInstance } from './core.ts';
-import type { EventsOf } from './define-channel.ts';
 import type { DrainOptions } from './drain.ts';
 import type { Position, RealtimeDriver } from './driver.ts';
 

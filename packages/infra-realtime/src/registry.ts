@@ -1,7 +1,6 @@
 import { logger } from './core.ts';
 import type { PresenceMember, RealtimeDriver } from './driver.ts';
-import { RealtimeBrokerError, RealtimeClientError } from './errors.ts';
-import { CLOSE_CODES } from './protocol.ts';
+import { CLOSE_CODES, RealtimeBrokerError, RealtimeClientError } from './errors.ts';
 import type { DeliveryCounts, Member, RealtimeClient, SlowPolicy } from './realtime.ts';
 
 /** A client and what is kept about it. */

@@ -1,7 +1,7 @@
 import type { Authenticate } from './admission.ts';
+import type { AnyChannel } from './channel-types.ts';
 import type { RealtimeEngineName } from './config.ts';
 import type { Clock, Duration, Env } from './core.ts';
-import type { AnyChannel } from './define-channel.ts';
 import type { EngineFactory, UpgradeRequest } from './engine.ts';
 import type { UwsLibrary } from './engines/uws-library.ts';
 import type { Realtime } from './realtime.ts';

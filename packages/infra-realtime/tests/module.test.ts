@@ -88,14 +88,13 @@ describe('the entry points', () => {
     const files = await loadedFiles(folder, '@vibeonrails/infra-realtime');
     const own = files.filter((file) => file.startsWith(join(folder, 'src')));
     expect(own.map((file) => relative(join(folder, 'src'), file))).toEqual([
+      'channel.ts',
       'config.ts',
       'core.ts',
-      'define-channel.ts',
       'errors.ts',
       'hub.ts',
       'index.ts',
       'module.ts',
-      'protocol.ts',
       'registry.ts',
       'server.ts',
     ]);
