@@ -31,7 +31,7 @@ export type MonitoringShape = SignalShape<'TRACES'> &
     readonly DD_VERSION: Reader<string | undefined>;
     readonly DD_ENTITY_ID: Reader<string | undefined>;
     readonly OTEL_EXPORTER_OTLP_ENDPOINT: Reader<string | undefined>;
-    readonly OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: Reader<'cumulative' | undefined>;
+    readonly OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: Reader<string | undefined>;
     readonly OTEL_RESOURCE_ATTRIBUTES: Reader<string | undefined>;
   };
 
@@ -88,9 +88,9 @@ export const config: Config<MonitoringShape> = defineConfig<MonitoringShape>(
     }),
     ...signalVariables('TRACES'),
     ...signalVariables('METRICS'),
-    OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: oneOf(['cumulative'], {
+    OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: text({
       optional: true,
-      description: 'what values count from: the start',
+      description: 'what values count from: cumulative, the start',
     }),
     OTEL_RESOURCE_ATTRIBUTES: text({
       optional: true,
@@ -180,6 +180,12 @@ function checkOtlp(values: MonitoringValues, report: ReportProblem): void {
         'name=value,name=value that HTTP allows, percent-encoded (OTEL_EXPORTER_OTLP_HEADERS stands in for it)',
       );
   }
+  const temporality = values.OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE;
+  if (temporality !== undefined && temporality !== 'cumulative')
+    report(
+      'OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE',
+      "cumulative, the only one that loses nothing with a lost push; a collector's processor cumulativetodelta makes deltas of it",
+    );
   const resource = values.OTEL_RESOURCE_ATTRIBUTES;
   if (resource !== undefined && parsePairs(resource) === undefined)
     report('OTEL_RESOURCE_ATTRIBUTES', 'name=value,name=value, percent-encoded');

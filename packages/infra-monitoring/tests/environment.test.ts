@@ -244,6 +244,14 @@ test.each([
   expect(monitoring.registry.value('jobs')).toBe(1);
 });
 
+test.each(['delta', 'lowmemory', 'Cumulative'])(
+  'a temporality of %s is refused, and the error says what to do instead',
+  async (given) => {
+    const monitoring = from({ OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: given });
+    await expect(monitoring.ready()).rejects.toThrow(/expected cumulative.*cumulativetodelta/);
+  },
+);
+
 test('exporters that are given take the place of what the environment chooses', async () => {
   const [chosen, given] = [keep(await udpReceiver()), keep(await udpReceiver())];
   const env = { STATSD_URL: `udp://127.0.0.1:${chosen.port}` };
