@@ -1,8 +1,9 @@
 import type { Backoff, BackoffOptions } from './backoff.ts';
-import { type Duration, slot, toMs } from './core.ts';
+import { type Duration, isSchema, type Schema, slot, toMs } from './core.ts';
 import type { Cron } from './cron.ts';
-import { DuplicateNameError } from './errors.ts';
-import type { Job } from './job.ts';
+import type { Priority } from './driver.ts';
+import { DefinitionError, DuplicateNameError } from './errors.ts';
+import type { ConcurrencyOptions, Job, JobDefinition, Unique, UniqueOptions } from './job.ts';
 
 interface Registry {
   readonly jobs: Map<string, Job>;
@@ -114,3 +115,130 @@ export function backoffProblem(backoff: Backoff): string | undefined {
 /** A backoff in its long form. */
 export const backoffOptions = (backoff: 'exponential' | 'fixed' | BackoffOptions): BackoffOptions =>
   typeof backoff === 'object' && backoff !== null ? backoff : { type: backoff };
+
+/** The priorities there are. */
+export const PRIORITIES: readonly Priority[] = ['high', 'normal', 'low'];
+/** The expected form of a priority. */
+export const PRIORITY_FORM = 'high, normal or low';
+
+/**
+ * Defines a job. Nothing runs until a worker is started.
+ *
+ * ```ts
+ * const sendEmail = defineJob({
+ *   name: 'send-email',
+ *   schema: z.object({ to: z.string().email(), template: z.string() }),
+ *   handler: async ({ to, template }, ctx) => { … },
+ *   options: { retries: 3, backoff: 'exponential' },
+ * });
+ * ```
+ *
+ * @throws {@link DefinitionError} `E_QUEUE_JOB` naming every problem; `E_QUEUE_DUPLICATE` for a name that is taken.
+ */
+export function defineJob<S extends Schema>(definition: JobDefinition<S>): Job<S> {
+  const { name, schema, handler, options = {} } = definition;
+  const problems = problemsOf(definition);
+  if (problems.length > 0) throw new DefinitionError('job', name, problems);
+  const { onDead } = options;
+  const job: Job<S> = Object.freeze({
+    name,
+    schema,
+    handler: handler.bind(definition),
+    queue: options.queue ?? 'default',
+    retries: options.retries ?? 3,
+    backoff: options.backoff ?? 'exponential',
+    timeout: options.timeout === undefined ? undefined : toMs(options.timeout),
+    priority: options.priority ?? 'normal',
+    unique: options.unique === undefined ? undefined : uniqueOptions(options.unique),
+    concurrency: options.concurrency,
+    rateLimit: options.rateLimit,
+    maxPayloadBytes: options.maxPayloadBytes ?? 64 * 1024,
+    version: options.version ?? 1,
+    migrate: { ...options.migrate },
+    redact: [...(options.redact ?? [])],
+    ...(onDead ? { onDead: onDead.bind(options) } : {}),
+  });
+  register('job', job as unknown as Job, definition.replace);
+  return job;
+}
+
+function problemsOf<S extends Schema>({ name, schema, handler, options = {} }: JobDefinition<S>): string[] {
+  const { retries = 3, backoff = 'exponential', timeout, queue = 'default', priority = 'normal' } = options;
+  const {
+    concurrency,
+    rateLimit,
+    unique,
+    maxPayloadBytes = 1,
+    version = 1,
+    migrate = {},
+    redact = [],
+  } = options;
+  const wrongBackoff = backoffProblem(backoff);
+  return broken([
+    ...commonRules({ name, handler, retries, timeout }),
+    [isSchema(schema), '`schema` must follow the Standard Schema interface, as zod, valibot and arktype do'],
+    [wrongBackoff === undefined, wrongBackoff ?? ''],
+    [isQueueName(queue), `\`queue\` must be ${QUEUE_FORM}`],
+    [queue !== CRON_QUEUE, `\`queue\` must not be "${CRON_QUEUE}", which is kept for crons`],
+    [PRIORITIES.includes(priority), `\`priority\` must be ${PRIORITY_FORM}`],
+    [unique === undefined || isUnique(unique), `\`unique\` must be ${UNIQUE_FORM}`],
+    [
+      Number.isInteger(maxPayloadBytes) && maxPayloadBytes > 0,
+      '`maxPayloadBytes` must be a whole number over 0',
+    ],
+    [concurrency === undefined || isLimit(concurrency), '`concurrency` must be { limit, key }'],
+    [
+      rateLimit === undefined || (isLimit(rateLimit) && isDuration(rateLimit.per) && toMs(rateLimit.per) > 0),
+      '`rateLimit` must be { limit, per, key }',
+    ],
+    [Number.isInteger(version) && version > 0, '`version` must be a whole number over 0'],
+    [
+      Object.entries(migrate).every(
+        ([from, step]) => Number(from) > 0 && Number(from) < version && typeof step === 'function',
+      ),
+      '`migrate` must hold functions by the version they lead from, each older than `version`',
+    ],
+    ...stepRules(version, migrate),
+    [
+      Array.isArray(redact) && redact.every((path) => typeof path === 'string' && path !== ''),
+      '`redact` must be a list of fields of the payload',
+    ],
+  ]);
+}
+
+/** A step that is forgotten would hand payloads of an older form to the handler. The oldest ones may be gone for good. */
+function stepRules(version: number, migrate: object): (readonly [boolean, string])[] {
+  const given = Object.keys(migrate).map(Number);
+  const first = Math.min(version - 1, ...given);
+  const missing: number[] = [];
+  // A version that is no small number is told of already.
+  for (let from = Math.max(1, first); from < version && missing.length < 10; from += 1)
+    if (!given.includes(from)) missing.push(from);
+  return missing.map((from) => [
+    false,
+    `\`migrate\` must have a step ${from}, from version ${from} to ${from + 1}: \`(old) => old\` where the payload stays as it is`,
+  ]);
+}
+
+const isLimit = <P>({ limit, key }: ConcurrencyOptions<P>): boolean =>
+  Number.isInteger(limit) &&
+  limit > 0 &&
+  (key === undefined || typeof key === 'function' || (typeof key === 'string' && key !== ''));
+
+/** The expected form of a {@link Unique}. */
+export const UNIQUE_FORM = 'a text, a function, or { key, for, onConflict }';
+
+/** True for a {@link Unique}. */
+export function isUnique<P>(unique: Unique<P>): boolean {
+  const { key, for: window, onConflict = 'skip' } = uniqueOptions(unique);
+  return (
+    (typeof key === 'function' || (typeof key === 'string' && key !== '')) &&
+    (window === undefined || (isDuration(window) && toMs(window) > 0)) &&
+    ['skip', 'replace', 'keep-last'].includes(onConflict)
+  );
+}
+
+/** A {@link Unique} in its long form. */
+export function uniqueOptions<P>(unique: Unique<P>): UniqueOptions<P> {
+  return typeof unique === 'object' && unique !== null ? unique : { key: unique };
+}

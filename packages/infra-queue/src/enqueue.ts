@@ -7,19 +7,19 @@ import {
   type SchemaInput,
   toMs,
 } from '@vibeonrails/infra-core';
-import { ID_FORM, isDuration, isJobId } from './definitions.ts';
-import type { Added, NewJob, Priority, UniqueKey } from './driver.ts';
-import { QueueOptionError } from './errors.ts';
 import {
+  ID_FORM,
+  isDuration,
+  isJobId,
   isUnique,
-  type Job,
   PRIORITIES,
   PRIORITY_FORM,
   UNIQUE_FORM,
-  type Unique,
-  type UniqueOptions,
   uniqueOptions,
-} from './job.ts';
+} from './definitions.ts';
+import type { Added, NewJob, Priority, UniqueKey } from './driver.ts';
+import { QueueOptionError } from './errors.ts';
+import type { Job, Unique, UniqueOptions } from './job.ts';
 import { packPayload } from './payload.ts';
 import { gateOf, VERSION_META } from './task.ts';
 

@@ -8,6 +8,7 @@ export {
   defineCron,
   type Overlap,
 } from './cron.ts';
+export { defineJob } from './definitions.ts';
 export type {
   Added,
   CancelResult,
@@ -62,17 +63,16 @@ export {
   WorkerStoppingError,
 } from './errors.ts';
 export type { CronView, DeadFilter, Inspection, JobFilter, JobView, QueueStats } from './inspection.ts';
-export {
-  type ConcurrencyOptions,
-  type DeadContext,
-  defineJob,
-  type Job,
-  type JobContext,
-  type JobDefinition,
-  type JobOptions,
-  type RateLimitOptions,
-  type Unique,
-  type UniqueOptions,
+export type {
+  ConcurrencyOptions,
+  DeadContext,
+  Job,
+  JobContext,
+  JobDefinition,
+  JobOptions,
+  RateLimitOptions,
+  Unique,
+  UniqueOptions,
 } from './job.ts';
 export {
   cancelJob,

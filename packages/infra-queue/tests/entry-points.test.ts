@@ -65,7 +65,6 @@ test('importing the root loads a few small files, and none of what jobs run on',
       "definitions.ts",
       "errors.ts",
       "index.ts",
-      "job.ts",
       "module.ts",
       "queue.ts",
     ]
