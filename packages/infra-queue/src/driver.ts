@@ -52,6 +52,8 @@ export interface NewJob {
   readonly attempts: number;
   /** Milliseconds until it may run; 0 for at once. */
   readonly delay: number;
+  /** When it may run, where that is a time of the day: `delay` is what the clock of this machine makes of it. */
+  readonly at?: number;
   readonly unique?: UniqueKey;
   /** For a job made by a schedule: the time it was due. */
   readonly tick?: number;
@@ -322,11 +324,13 @@ export interface QueueDriver {
   /**
    * Stores a schedule. One that fires at the same times keeps the tick it waits for, overdue or not; any other starts
    * anew. However many processes store it, a tick makes one job. `dueTicks` in `schedule.ts` says which late ones are made.
+   * Where the store outlives a process, only those that have stored the schedule make its jobs: when none is left that
+   * knows it, its ticks are missed ones.
    */
   schedule(schedule: Schedule): Promise<void>;
   /** Every stored schedule, by name. */
   schedules(): Promise<readonly ScheduleRecord[]>;
-  /** Forgets a schedule. False when there was none. */
+  /** Forgets a schedule, and takes out those of its jobs that wait or are delayed. False when there was none. */
   unschedule(name: string): Promise<boolean>;
   /** Releases connections, timers and memory. Consumers are closed by then. Idempotent. */
   close(): Promise<void>;

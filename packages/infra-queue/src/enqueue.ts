@@ -90,6 +90,7 @@ export async function prepareJob<S extends Schema>(
     priority,
     attempts: job.retries + 1,
     delay: at ? Math.max(0, at.getTime() - clock.now()) : toMs(delay ?? 0),
+    ...(at ? { at: at.getTime() } : {}),
   };
   return unique ? { ...prepared, unique: uniqueKey(job, payload, unique) } : prepared;
 }

@@ -69,6 +69,7 @@ export interface CronView {
   readonly name: string;
   readonly schedule: string;
   readonly timezone: string;
+  /** For one that no worker defines any more: the first tick that it has missed, or will. */
   readonly next: Date;
   /** True once a worker has stored its schedule: before that it does not run. */
   readonly scheduled: boolean;
@@ -96,7 +97,10 @@ export interface Inspection {
   resume(queue?: string): Promise<void>;
   /** Every cron that is defined here or stored, by name, with its next run. */
   crons(): Promise<CronView[]>;
-  /** Forgets the stored schedule of a cron that no code defines any more. False when there was none. */
+  /**
+   * Forgets the stored schedule of a cron that no code defines any more, and takes out its runs that have not begun. A
+   * worker that defines it stores it again when it starts. False when there was none.
+   */
   removeCron(name: string): Promise<boolean>;
 }
 

@@ -64,6 +64,8 @@ const IDLE_POLL_MAX = 100;
 const GATE_RETRY = 1000;
 /** The longest wait before a job nobody here knows is offered again. */
 const UNKNOWN_JOB_MAX = 60_000;
+/** A run of a cron that nobody knows for so long is given up. */
+const UNKNOWN_TICK_AGE = 86_400_000;
 
 /** Starts a worker on a driver that is ready. */
 export async function runWorker(options: WorkerOptions, host: WorkerHost): Promise<Worker> {
@@ -210,8 +212,20 @@ async function scheduleCrons({ driver, clock }: WorkerHost): Promise<boolean> {
   return crons.length > 0;
 }
 
-/** Another process, of another version, may know it: it goes back and is offered again, less and less often. */
-function unknownJob(job: DriverJob, { log }: WorkerHost): Outcome {
+/**
+ * Another process, of another version, may know it: it goes back and is offered again, less and less often. A run of a
+ * cron has an end: that of its schedule, or of its day.
+ */
+async function unknownJob(job: DriverJob, { driver, clock, log }: WorkerHost): Promise<Outcome> {
+  if (job.queue === CRON_QUEUE) {
+    const stored = await driver.schedules().catch(() => undefined);
+    const removed = stored && !stored.some(({ name }) => name === job.name);
+    if (removed || clock.now() - job.addedAt > UNKNOWN_TICK_AGE) {
+      const reason = removed ? 'its cron was removed' : 'no worker has known its cron for a day';
+      log.warn({ job: job.name, job_id: job.id, queue: job.queue }, `the run is given up: ${reason}`);
+      return { type: 'discarded', reason };
+    }
+  }
   const delay = Math.min(1000 * 2 ** (job.starts - 1), UNKNOWN_JOB_MAX);
   log.warn(
     { job: job.name, job_id: job.id, queue: job.queue, delay },

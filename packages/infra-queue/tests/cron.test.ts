@@ -1,6 +1,9 @@
 import { fakeClock } from '@vibeonrails/infra-core/testing';
 import { expect, test } from 'vitest';
+import { registry } from '../src/definitions.ts';
+import { memoryDriver } from '../src/drivers/memory.ts';
 import { type CronDefinition, type DefinitionError, defineCron, defineJob } from '../src/index.ts';
+import { tickJob } from '../src/schedule.ts';
 import { bench, gate } from './bench.ts';
 
 const define = (more: Partial<CronDefinition> = {}) =>
@@ -303,4 +306,40 @@ test('a definition that cannot work names every problem at once', () => {
 test('a second cron of a name is refused', () => {
   define();
   expect(() => define()).toThrow(expect.objectContaining({ code: 'E_QUEUE_DUPLICATE' }));
+});
+
+test('a run of a cron that no code knows any more ends with its schedule, or after a day', async () => {
+  const { queue, clock, lines } = bench();
+  define({ schedule: '0 0 * * *', jitter: '1h' });
+  define({ name: 'gone', schedule: '0 0 * * *', jitter: '1h' });
+  await queue.startWorker();
+  await clock.advance('24h');
+  expect((await queue.stats()).delayed).toBe(2);
+  registry().crons.clear();
+  await clock.advance('1h');
+  expect((await queue.stats()).delayed).toBe(2);
+  expect(await queue.removeCron('gone')).toBe(true);
+  expect((await queue.stats()).delayed).toBe(1);
+  await clock.advance('22h');
+  expect(await queue.jobs({ state: 'completed' })).toEqual([]);
+  await clock.advance('2h');
+  expect(await queue.jobs({ state: 'completed' })).toMatchObject([
+    { name: 'nightly', discarded: 'no worker has known its cron for a day' },
+  ]);
+  expect(lines.filter(({ message }) => message.startsWith('the run is given up'))).toHaveLength(1);
+});
+
+test('a run of a removed cron that is on its way when that happens ends at once', async () => {
+  const keep = { count: 10, age: 86_400_000 };
+  const driver = memoryDriver({ clock: fakeClock(), keep: { completed: keep, dead: keep } });
+  const { queue } = bench({ driver });
+  define({ name: 'another' });
+  await queue.startWorker();
+  const timing = { pattern: '0 0 * * *', timezone: 'UTC', overlap: 'allow' as const };
+  await driver.add([
+    tickJob({ name: 'gone', queue: 'cron', ...timing, catchUp: 1, jitter: 0, attempts: 1 }, 0),
+  ]);
+  await expect
+    .poll(() => queue.jobs({ state: 'completed' }))
+    .toMatchObject([{ name: 'gone', discarded: 'its cron was removed' }]);
 });

@@ -21,6 +21,7 @@ import { recall, remember } from './bullmq/memory-fields.ts';
 import { quietly } from './bullmq/patience.ts';
 import { findJob, listJobs, queueCounts } from './bullmq/reading.ts';
 import { CANCEL } from './bullmq/scripts.ts';
+import { clockWarning } from './bullmq/server-time.ts';
 import { openStore, type Store, type StoreOptions } from './bullmq/store.ts';
 import { forgetSchedule, startTicker, storedSchedules, storeSchedule, type Ticker } from './bullmq/ticker.ts';
 
@@ -74,7 +75,7 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
     consume(queue: string, concurrency: number, process: Process, limit?: TimeLimit): Consumer {
       const host = { store, keep, log, address: threadAddress(redis), watchEvery, tokens };
       const consumer = consumeQueue(host, queue, concurrency, leaving(process), limit);
-      const ticker = startTicker(store, queue, quietly(log, queue));
+      const ticker = startTicker(store, queue, (name) => scheduled.has(name), quietly(log, queue));
       const ours = (): Schedule[] => [...scheduled.values()].filter((schedule) => schedule.queue === queue);
       const forgetSchedules = restoreSchedules(store, queue, ours, quietly(log, queue));
       consumers.set(consumer, { queue, ticker });
@@ -121,7 +122,12 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
       scheduled.set(schedule.name, schedule);
       for (const { queue, ticker } of consumers.values()) if (queue === schedule.queue) ticker.wake();
     },
-    warning: () => evictionWarning(store),
+    async warning() {
+      const eviction = await evictionWarning(store);
+      if (eviction?.status === 'error') return eviction;
+      await store.run(({ client }) => store.time.measure(client));
+      return clockWarning(store.time) ?? eviction;
+    },
     schedules: () => storedSchedules(store),
     unschedule(name) {
       scheduled.delete(name);

@@ -189,7 +189,16 @@ export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
     warning: async () => undefined,
     schedule: async (schedule) => schedules.set(schedule),
     schedules: async () => schedules.list(),
-    unschedule: async (name) => schedules.delete(name),
+    async unschedule(name) {
+      if (!schedules.delete(name)) return false;
+      for (const job of jobs.values()) {
+        const ticks = job.given.name === name && job.given.tick !== undefined;
+        if (!ticks || (job.state !== 'waiting' && job.state !== 'delayed')) continue;
+        forget(job);
+        keys.giveUp(job.given);
+      }
+      return true;
+    },
     nextDue: () =>
       Math.min(
         schedules.next(),

@@ -97,7 +97,8 @@ export async function addToQueue(
   const alone = chosen.length === 0 && !also && !jobs.some(mayReplace);
   const batch = alone ? client.pipeline() : client.multi();
   const plain = batch as unknown as Transaction;
-  const prepared = jobs.map(bullmqJob);
+  const now = store.time.now();
+  const prepared = jobs.map((job) => bullmqJob(job, now));
   const queued: Promise<unknown>[] = [];
   if (chosen.length > 0)
     plain.eval(UNMARK, ...unmarkArguments(store.keys(name)), ...chosen.map(({ id }) => id));
@@ -147,7 +148,9 @@ function reply([error, value]: [Error | null, unknown]): unknown {
 }
 
 /** A job in the form in which BullMQ's scripts take it, the payload as its plain data. */
-function bullmqJob({ name, payload, meta, priority, attempts, delay, unique, tick }: NewJob): object {
+function bullmqJob(job: NewJob, timestamp: number): object {
+  const { name, payload, meta, priority, attempts, at, unique, tick } = job;
+  const delay = at === undefined ? job.delay : Math.max(0, at - timestamp);
   const opts: JobsOptions & OurOptions = {
     attempts,
     delay,
@@ -158,7 +161,7 @@ function bullmqJob({ name, payload, meta, priority, attempts, delay, unique, tic
   if (Object.keys(meta).length > 0) opts.telemetry = { metadata: JSON.stringify(meta) };
   if (unique) opts.deduplication = deduplication(unique);
   return {
-    ...{ name, timestamp: Date.now(), data: payload, deduplicationId: unique?.key },
+    ...{ name, timestamp, data: payload, deduplicationId: unique?.key },
     opts: tick === undefined ? opts : { ...opts, tick },
   };
 }

@@ -4,6 +4,7 @@ import type { Queue } from 'bullmq';
 import { QueueClosedError, QueueUnavailableError, RedisVersionError } from '../../errors.ts';
 import { keysOf, type QueueKeys, registryKey } from './keys.ts';
 import type { QueueRedisOptions } from './redis-options.ts';
+import { type ServerTime, serverTime } from './server-time.ts';
 import { workerSource } from './worker-connection.ts';
 
 /** BullMQ's module. */
@@ -31,6 +32,7 @@ export interface Access {
 /** The Redis that jobs are kept in, and BullMQ over it. */
 export interface Store {
   readonly prefix: string;
+  readonly time: ServerTime;
   /** Connects and looks at the server. */
   ready(): Promise<void>;
   /** Works with the store, within the deadline. @throws `E_QUEUE_UNAVAILABLE`, `E_QUEUE_CLOSED`, or what Redis refuses for good. */
@@ -56,6 +58,7 @@ export function openStore(options: StoreOptions): Store {
   const { prefix, timeout, clock, log } = options;
   const queues = new Map<string, Queue>();
   const noted = new Map<string, number>();
+  const time = serverTime();
   let producing: RedisClient | undefined;
   let opening: Promise<{ bullmq: Bullmq; producer: RedisConnection }> | undefined;
   let checked: Promise<void> | undefined;
@@ -82,6 +85,7 @@ export function openStore(options: StoreOptions): Store {
       const { producer } = await open();
       await producer.ready();
       await producer.run(checkVersion);
+      await producer.run(time.measure);
     })();
     checked.catch(() => {
       checked = undefined;
@@ -114,6 +118,7 @@ export function openStore(options: StoreOptions): Store {
 
   return {
     prefix,
+    time,
     ready: async () => {
       if (closed) throw new QueueClosedError();
       await check();
@@ -148,7 +153,7 @@ export function openStore(options: StoreOptions): Store {
     keys: (queue) => keysOf(prefix, queue),
     async note({ client }, queue) {
       if ((noted.get(queue) ?? 0) > Date.now() - NOTE_FOR) return;
-      await client.call('SADD', registryKey(prefix), queue);
+      await Promise.all([client.call('SADD', registryKey(prefix), queue), time.measure(client)]);
       noted.set(queue, Date.now());
     },
     names: async ({ client }) => {
