@@ -116,10 +116,10 @@ function startRequest(
       const type = status === undefined ? describeError(error).type : failed ? String(status) : undefined;
       registry.observe(METRIC, (timer.elapsed() - startedAt) / 1000, {
         http_request_method: method,
-        http_response_status_code: status,
+        ...(status !== undefined && { http_response_status_code: status }),
         server_address: url.hostname,
         server_port: port,
-        error_type: type,
+        ...(type !== undefined && { error_type: type }),
       });
       if (!tracer.tracing) return;
       tracer.setSpanAttributes(span.spanId, {

@@ -135,10 +135,10 @@ export function serverRequests({
           (timer.elapsed() - startedAt) / 1000,
           {
             http_request_method: method,
-            http_route: route,
-            http_response_status_code: status,
+            ...(route !== undefined && { http_route: route }),
+            ...(status !== undefined && { http_response_status_code: status }),
             url_scheme: request.scheme,
-            error_type: type,
+            ...(type !== undefined && { error_type: type }),
           },
           span,
         );

@@ -66,7 +66,7 @@ export const OPERATIONS: Table = {
     ...cache,
     labels: (event) => ({
       driver: event.driver,
-      result: 'result' in event ? (isHit(event.result) ? 'hit' : 'miss') : undefined,
+      ...('result' in event && { result: isHit(event.result) ? 'hit' : 'miss' }),
     }),
   },
   'cache.set': cache,

@@ -54,7 +54,7 @@ export function listenToRedis(target: InstrumentTarget): () => void {
         registry.observe(METRIC, (timer.elapsed() - startedAt) / 1000, {
           db_system_name: 'redis',
           db_operation_name: operation,
-          error_type: failed ? describeError(event.error).type : undefined,
+          ...(failed && { error_type: describeError(event.error).type }),
         });
         if (span) tracer.endSpan(span.spanId, failed ? { error: event.error } : {});
       },
