@@ -130,6 +130,14 @@ describeWith('redis', 'on one server', (redis) => {
     await expect.poll(async () => (await here.find('a'))?.state, { timeout: 10_000 }).toBe('dead');
     expect(await marked('a')).toBe(0);
     await consumer.close();
+    const finishing = here.consume('default', 1, async ({ id }) => {
+      expect(await here.cancel(id)).toBe('signalled');
+      return { type: 'done' };
+    });
+    await here.add([newJob({ id: 'b' })]);
+    await expect.poll(async () => (await here.find('b'))?.state, { timeout: 10_000 }).toBe('completed');
+    expect(await marked('b')).toBe(0);
+    await finishing.close();
     // What came while its end was written.
     await redis().command('SADD', key, 'a', 'n');
     await elsewhere.retry(['a']);

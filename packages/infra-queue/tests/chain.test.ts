@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { defineJob, type Job, type JobOptions, runChain } from '../src/index.ts';
 import { fakeQueue } from '../src/testing.ts';
-import { bench, collectingLogger } from './bench.ts';
+import { bench, collectingLogger, gate } from './bench.ts';
 
 const seen: string[] = [];
 const define = (
@@ -79,6 +79,24 @@ test.each([
   await queue.startWorker();
   await clock.advance('1m');
   expect(seen).toEqual(['a 1 1']);
+});
+
+test('a chain ends with a step that is cancelled while it runs, also when that finishes all the same', async () => {
+  const { queue, clock } = bench();
+  seen.length = 0;
+  const end = gate();
+  const chain = await queue.runChain([
+    [define('a', () => end.opened), '1'],
+    [define('b'), '2'],
+  ]);
+  await queue.startWorker();
+  await expect.poll(() => seen).toEqual(['a 1 1']);
+  expect(await queue.cancelJob(chain.ids[0] ?? '')).toBe('signalled');
+  end.open();
+  await expect.poll(async () => (await queue.stats()).completed).toBe(1);
+  await clock.advance('1m');
+  expect(seen).toEqual(['a 1 1']);
+  expect(await queue.job(chain.ids[1] ?? '')).toBeUndefined();
 });
 
 test('a dead step that is retried goes on with its chain', async () => {

@@ -309,4 +309,66 @@ export function gates(test: Test): void {
     await until(() => seen.length === 2, 'the third runs');
     assert.deepEqual(seen, ['first', 'third']);
   });
+  test('runs a job at once for which a place came free while it was on its way to wait', async ({
+    driver,
+    serve,
+    until,
+  }) => {
+    const one: Gate = { concurrency: { key: 'k', limit: 1 } };
+    const [end, refused] = [gate(), gate()];
+    const tries: string[] = [];
+    serve(async (job) => {
+      tries.push(job.id);
+      const delay = await driver.enter(job, one);
+      if (delay > 0) {
+        end.open();
+        await refused.opened;
+        return { type: 'released', delay, parked: one };
+      }
+      if (job.id === 'first') await end.opened;
+      return done;
+    });
+    await driver.add([newJob({ id: 'first' })]);
+    await until(() => tries.length === 1, 'the first runs');
+    await driver.add([newJob({ id: 'second' })]);
+    await until(async () => (await driver.find('first'))?.state === 'completed', 'the first completes');
+    refused.open();
+    await until(async () => (await driver.find('second'))?.state === 'completed', 'the second does');
+    assert.deepEqual(tries, ['first', 'second', 'second']);
+  });
+  test('lets in as many as a limit allows that was raised while they waited', async ({
+    driver,
+    serve,
+    until,
+  }) => {
+    let limit = 1;
+    const [first, others] = [gate(), gate()];
+    const seen: string[] = [];
+    serve(
+      behind(
+        driver,
+        () => ({ concurrency: { key: 'k', limit } }),
+        async ({ id }) => {
+          seen.push(id);
+          if (id !== 'second') await (id === 'first' ? first : others).opened;
+          return done;
+        },
+      ),
+    );
+    const parked = async (count: number): Promise<boolean> => (await driver.stats())[0]?.delayed === count;
+    await driver.add([newJob({ id: 'first' })]);
+    await until(() => seen.length === 1, 'the first runs');
+    await driver.add([newJob({ id: 'second' })]);
+    await until(() => parked(1), 'the second is parked');
+    await driver.add(Array.from({ length: 4 }, () => newJob()));
+    await until(() => parked(5), 'the others are too');
+    limit = 4;
+    first.open();
+    try {
+      await until(() => seen.length === 6, 'once the second has run, the other four do together');
+    } finally {
+      others.open();
+    }
+    await until(async () => (await driver.stats())[0]?.completed === 6, 'all complete');
+  });
 }
