@@ -20,7 +20,8 @@ const GAUGES: Readonly<Record<string, string>> = {
   nodejs_external_memory_bytes: 'Memory of objects outside the heap, in bytes.',
   nodejs_array_buffers_bytes: 'Memory of buffers, part of the external memory, in bytes.',
   nodejs_active_resources: 'Handles and requests that keep the process alive, by type.',
-  nodejs_eventloop_lag_seconds: 'How late the event loop ran its timers since the last window, by quantile.',
+  nodejs_eventloop_lag_seconds:
+    'How late the event loop ran its timers since the last window, by percentile.',
   nodejs_eventloop_utilization: 'Share of the time the event loop was busy since the last scrape, 0 to 1.',
   nodejs_version_info: 'The version of Node, as a label.',
 };
@@ -91,9 +92,9 @@ function loopReader(registry: Registry): { read: () => void; stop: () => void } 
       if (delay.count > 0) {
         for (const percent of [50, 90, 99])
           registry.gauge('nodejs_eventloop_lag_seconds', lag(delay.percentile(percent)), {
-            quantile: percent / 100,
+            percentile: percent,
           });
-        registry.gauge('nodejs_eventloop_lag_seconds', lag(delay.max), { quantile: 1 });
+        registry.gauge('nodejs_eventloop_lag_seconds', lag(delay.max), { percentile: 100 });
       }
       if (performance.now() - windowStart > WINDOW) {
         windowStart = performance.now();
