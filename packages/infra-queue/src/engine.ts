@@ -7,7 +7,7 @@ import {
   type SchemaInput,
 } from '@vibeonrails/infra-core';
 import { prepareChain } from './chain.ts';
-import type { KeepPolicy, QueueDriver } from './driver.ts';
+import type { KeepPolicy, NewJob, QueueDriver } from './driver.ts';
 import type { QueueRedisOptions } from './drivers/bullmq/redis-options.ts';
 import { DEFAULTS, type Enqueued, type EnqueueOptions, type EnqueueOutcome, prepareJob } from './enqueue.ts';
 import { QueueClosedError, QueueOptionError } from './errors.ts';
@@ -93,7 +93,7 @@ function engineOn(driver: QueueDriver, settings: QueueSettings): Engine {
       })();
       return closed;
     },
-    async enqueue(job, payload, options = DEFAULTS) {
+    enqueue(job, payload, options = DEFAULTS) {
       assertJob('enqueue()', job);
       const { name, queue } = job;
       return enqueueing.trace(() => addOne(job, payload, options), { job: name, queue, driver: driver.name });
@@ -151,7 +151,8 @@ function engineOn(driver: QueueDriver, settings: QueueSettings): Engine {
     payload: SchemaInput<S>,
     options: EnqueueOptions<SchemaInput<S>>,
   ): Promise<Enqueued> {
-    const [added] = await driver.add([await prepareJob(job, payload, options, clock)]);
+    const prepared = prepareJob(job, payload, options, clock);
+    const [added] = await driver.add([prepared instanceof Promise ? await prepared : prepared]);
     return added as Enqueued;
   }
 
@@ -161,9 +162,15 @@ function engineOn(driver: QueueDriver, settings: QueueSettings): Engine {
     shared: EnqueueOptions,
   ): Promise<EnqueueOutcome[]> {
     const failed = (thrown: unknown): EnqueueOutcome => ({ status: 'failed', error: thrown as Error });
-    const prepared = await Promise.all(
-      payloads.map((payload) => prepareJob(job, payload, shared, clock).catch(failed)),
-    );
+    const prepare = (payload: SchemaInput<S>): NewJob | EnqueueOutcome | Promise<NewJob | EnqueueOutcome> => {
+      try {
+        const prepared = prepareJob(job, payload, shared, clock);
+        return prepared instanceof Promise ? prepared.catch(failed) : prepared;
+      } catch (thrown) {
+        return failed(thrown);
+      }
+    };
+    const prepared = await Promise.all(payloads.map(prepare));
     const good = prepared.filter((item) => 'payload' in item);
     const added: readonly EnqueueOutcome[] =
       good.length === 0

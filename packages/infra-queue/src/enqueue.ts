@@ -66,33 +66,39 @@ export type Enqueued = Added;
 /** What became of one of many: see {@link Enqueued}; `failed` with what would have been thrown for it alone. */
 export type EnqueueOutcome = Enqueued | { readonly status: 'failed'; readonly error: Error };
 
-/** A job ready for the driver, its payload and options checked. */
-export async function prepareJob<S extends Schema>(
+/**
+ * A job ready for the driver, its payload and options checked. A promise of it where its schema takes its time.
+ *
+ * @throws as `enqueue`.
+ */
+export function prepareJob<S extends Schema>(
   job: Job<S>,
   payload: SchemaInput<S>,
   options: EnqueueOptions<SchemaInput<S>>,
   clock: Clock,
-): Promise<NewJob> {
+): NewJob | Promise<NewJob> {
   if (options !== DEFAULTS) checkOptions(options);
-  const packed = packPayload(job, payload);
-  const text = typeof packed === 'string' ? packed : await packed;
   const { id, delay, at, priority = job.priority } = options;
-  // Before it is stored: a job without a key could only die.
-  if (job.concurrency || job.rateLimit) gateOf(job as unknown as Job, payload);
   const unique = options.unique === undefined ? job.unique : uniqueOptions(options.unique);
-  const prepared = {
-    id: id ?? randomUUID(),
-    generated: id === undefined,
-    name: job.name,
-    queue: job.queue,
-    payload: text,
-    meta: metaOf(job),
-    priority,
-    attempts: job.retries + 1,
-    delay: at ? Math.max(0, at.getTime() - clock.now()) : toMs(delay ?? 0),
-    ...(at ? { at: at.getTime() } : {}),
+  const prepared = (text: string): NewJob => {
+    // Before it is stored: a job without a key could only die.
+    if (job.concurrency || job.rateLimit) gateOf(job as unknown as Job, payload);
+    const plain = {
+      id: id ?? randomUUID(),
+      generated: id === undefined,
+      name: job.name,
+      queue: job.queue,
+      payload: text,
+      meta: metaOf(job),
+      priority,
+      attempts: job.retries + 1,
+      delay: at ? Math.max(0, at.getTime() - clock.now()) : toMs(delay ?? 0),
+      ...(at ? { at: at.getTime() } : {}),
+    };
+    return unique ? { ...plain, unique: uniqueKey(job, payload, unique) } : plain;
   };
-  return unique ? { ...prepared, unique: uniqueKey(job, payload, unique) } : prepared;
+  const packed = packPayload(job, payload);
+  return typeof packed === 'string' ? prepared(packed) : packed.then(prepared);
 }
 
 /** The options of a job that is enqueued without any. */
@@ -103,6 +109,7 @@ function metaOf({ version }: { version: number }): Record<string, string> {
   if (version > 1) meta[VERSION_META] = String(version);
   return meta;
 }
+
 function uniqueKey<P>({ name }: { name: string }, payload: P, unique: UniqueOptions<P>): UniqueKey {
   const { key, for: window, onConflict = 'skip' } = unique;
   const text = typeof key === 'function' ? key(payload) : key;

@@ -35,6 +35,7 @@ export function packPayload(rules: PayloadRules, payload: unknown): string | Pro
     if (issues.length + refused.length > 0) throw refusal(rules.name, issues, refused);
     return text;
   };
+  // A copy, because a schema may change what it is given.
   const result = copy === undefined ? { value: copy } : rules.schema['~standard'].validate(JSON.parse(text));
   return isPromise(result) ? result.then(packed) : packed(result);
 }

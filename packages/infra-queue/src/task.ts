@@ -62,17 +62,17 @@ export function whyUnknown(stored: DriverJob): string {
 function jobTask(job: Job, stored: DriverJob): Task {
   const { retries, timeout, backoff, onDead } = job;
   let parsed: unknown;
-  return {
-    ...{ retries, timeout, backoff },
-    redact: redactorOf(job, stored, () => parsed),
-    ...(job.concurrency || job.rateLimit ? { gate: () => gateOf(job, migrated(job, stored)) } : {}),
-    run: (ctx) =>
-      unpackPayload(job, migrated(job, stored), (payload) => {
-        parsed = payload;
-        return job.handler(payload, ctx);
-      }),
-    ...(onDead ? { onDead: (error, ctx) => onDead(error, JSON.parse(stored.payload), ctx) } : {}),
-  };
+  const run = (ctx: JobContext): unknown =>
+    unpackPayload(job, migrated(job, stored), (payload) => {
+      parsed = payload;
+      return job.handler(payload, ctx);
+    });
+  // Made for every job that runs, and most have none of the rest.
+  const task: { -readonly [K in keyof Task]: Task[K] } = { retries, timeout, backoff, run };
+  if (job.redact.length > 0) task.redact = redactorOf(job, stored, () => parsed);
+  if (job.concurrency || job.rateLimit) task.gate = () => gateOf(job, migrated(job, stored));
+  if (onDead) task.onDead = (error, ctx) => onDead(error, JSON.parse(stored.payload), ctx);
+  return task;
 }
 
 /** A job as it is stored, as far as its payload and version go. */

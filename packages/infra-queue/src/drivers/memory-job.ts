@@ -26,15 +26,15 @@ export interface MemoryJob extends HeapItem {
   starts: number;
   /** While it is active: it was cancelled. */
   cancelled: boolean;
-  startedAt?: number;
-  finishedAt?: number;
-  progress?: number;
-  failure?: Failure;
-  discarded?: string;
+  startedAt: number | undefined;
+  finishedAt: number | undefined;
+  progress: number | undefined;
+  failure: Failure | undefined;
+  discarded: string | undefined;
   /** What it remembers of its attempts. */
-  memory?: Map<string, string>;
+  memory: Map<string, string> | undefined;
   /** While it is active. */
-  run?: Run;
+  run: Run | undefined;
 }
 
 const RANKS: Record<Priority, number> = { high: 0, normal: 1, low: 2 };
@@ -52,6 +52,13 @@ export function memoryJob(given: NewJob, seq: number, now: number): MemoryJob {
     attemptsMade: 0,
     starts: 0,
     cancelled: false,
+    startedAt: undefined,
+    finishedAt: undefined,
+    progress: undefined,
+    failure: undefined,
+    discarded: undefined,
+    memory: undefined,
+    run: undefined,
     place: -1,
   };
 }
@@ -67,12 +74,10 @@ export const dueBefore = (a: MemoryJob, b: MemoryJob): boolean =>
 /** A job as it is handed out. */
 export function driverJob({ given, attemptsMade, starts, addedAt }: MemoryJob): DriverJob {
   const { id, name, queue, payload, meta, tick } = given;
+  const job = { id, name, queue, payload, meta, attempt: attemptsMade + 1, starts, addedAt };
   const apart = apartOf(given.unique);
-  return {
-    ...{ id, name, queue, payload, meta, attempt: attemptsMade + 1, starts, addedAt },
-    ...(tick === undefined ? {} : { tick }),
-    ...(apart ? { apart } : {}),
-  };
+  if (tick === undefined && !apart) return job;
+  return { ...job, ...(tick === undefined ? {} : { tick }), ...(apart ? { apart } : {}) };
 }
 
 /** A job as it is listed. */

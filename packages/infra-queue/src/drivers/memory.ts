@@ -42,6 +42,9 @@ function jobsIn(queue: MemoryQueue, state: JobState): MemoryJob[] {
   return [...queue[state].values()];
 }
 
+/** After so many jobs whoever adds them waits a turn of the event loop, as for any other store: workers have theirs. */
+const LONGEST_BURST = 200;
+
 /** Keeps jobs in this process. Gone when the process ends. */
 export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
   const { clock = systemClock, log = logger, keep, warnAfter } = options;
@@ -50,6 +53,8 @@ export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
   const keys = uniqueKeys(clock);
   const gates = memoryGates();
   let seq = 0;
+  /** Jobs added since the event loop could turn. */
+  let burst = 0;
   let cancelWarning: (() => void) | undefined;
 
   const warnUnserved = (queue: MemoryQueue): void => {
@@ -128,7 +133,15 @@ export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
   return {
     name: 'memory',
     ready: async () => undefined,
-    add: async (list) => list.map((job) => addOne(job)),
+    async add(list) {
+      const added = list.map(addOne);
+      burst += list.length;
+      if (burst >= LONGEST_BURST) {
+        burst = 0;
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
+      return added;
+    },
     consume: (queue, concurrency, process) => queueOf(queue).consume(concurrency, process),
     async enter({ id }, gate) {
       const job = jobs.get(id);
@@ -174,7 +187,7 @@ export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
       eachDead(ids, (job, queue) => {
         job.attemptsMade = 0;
         job.runAt = clock.now();
-        delete job.finishedAt;
+        job.finishedAt = undefined;
         queue.place(job);
       }),
     discard: async (ids) => eachDead(ids, (job) => jobs.delete(job.given.id)),
