@@ -54,7 +54,7 @@ test('importing it loads no library, and no more of the packages below than thei
   const own = files.map((file) => relative(packages, file)).filter((file) => !file.startsWith('infra-core'));
   expect(own.map((file) => file.replace(/^infra-|src\/|\.ts$/g, ''))).toEqual([
     ...'cache core errors index module options'.split(' ').map((file) => `cache/${file}`),
-    'redis/url',
+    'redis/variables',
   ]);
   for (const file of own)
     expect(readFileSync(`${packages}/${file}`, 'utf8'), file).not.toMatch(

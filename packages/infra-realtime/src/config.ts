@@ -1,4 +1,4 @@
-import { REDIS_URL_FORM, redisVariables } from '@vibeonrails/infra-redis/url';
+import { REDIS_URL_FORM, redisVariables } from '@vibeonrails/infra-redis/variables';
 import {
   type Config,
   ConfigError,

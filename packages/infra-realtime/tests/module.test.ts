@@ -101,7 +101,7 @@ describe('the entry points', () => {
     for (const file of own)
       expect(await readFile(file, 'utf8'), file).not.toMatch(/^(import|export) (?!type)[^;]*'node:/m);
     const redis = files.filter((file) => file.includes('infra-redis'));
-    expect(redis.map((file) => basename(file))).toEqual(['url.ts']);
+    expect(redis.map((file) => basename(file))).toEqual(['variables.ts']);
   });
 
   test('publish what they export', async () => {

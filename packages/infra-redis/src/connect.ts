@@ -1,8 +1,14 @@
 import type { RedisClient, RedisConnection, RedisTlsOptions } from './client.ts';
 import { connection } from './connection.ts';
 import { type Clock, type Duration, defineConfig, type Env, systemClock, toMs } from './core.ts';
-import { RedisClientError } from './errors.ts';
-import { describeTarget, parseRedisUrl, type RedisTarget, RedisUrlError, redisVariables } from './url.ts';
+import { RedisClientError, RedisUrlError } from './errors.ts';
+import {
+  AddressProblem,
+  describeTarget,
+  type RedisTarget,
+  readAddress,
+  redisVariables,
+} from './variables.ts';
 
 /** Modules that can have a Redis of their own. */
 export type RedisUser = 'queue' | 'cache' | 'realtime';
@@ -109,6 +115,15 @@ function targetOf({ for: user, url, tls, env }: ConnectRedisOptions): RedisTarge
       'Write rediss in place of redis.',
     );
   return target;
+}
+
+/** Takes an address apart. @throws {@link RedisUrlError} `E_REDIS_URL` that says what is wrong, without the address. */
+export function parseRedisUrl(url: string): RedisTarget {
+  try {
+    return readAddress(url);
+  } catch (thrown) {
+    throw thrown instanceof AddressProblem ? new RedisUrlError(thrown.message, thrown.help) : thrown;
+  }
 }
 
 const OWNER = { package: '@vibeonrails/infra-redis' };

@@ -1,5 +1,12 @@
 import { InfraError } from './core.ts';
 
+/** No address, or one that cannot be understood. It never holds the address, which may contain a password. */
+export class RedisUrlError extends InfraError {
+  constructor(problem: string, help: string) {
+    super(`This is no Redis address: ${problem}.`, { code: 'E_REDIS_URL', help });
+  }
+}
+
 /** The server was not reached, or was not ready, within the time for connecting. Trying goes on in the background. */
 export class RedisConnectError extends InfraError {
   readonly address: string;

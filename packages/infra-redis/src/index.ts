@@ -18,7 +18,7 @@ export {
   RedisTimeoutError,
   RedisTlsError,
   RedisUnavailableError,
+  RedisUrlError,
 } from './errors.ts';
 export { redisHealthCheck } from './module.ts';
 export { mastersOf } from './nodes.ts';
-export { RedisUrlError } from './url.ts';

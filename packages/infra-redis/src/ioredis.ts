@@ -3,7 +3,7 @@ import type { ConnectionOptions } from 'node:tls';
 import type { SentinelConnector } from 'ioredis';
 import type { RedisClient, RedisTlsOptions } from './client.ts';
 import { RedisClientError, RedisTlsError } from './errors.ts';
-import { describeTarget, type RedisTarget } from './url.ts';
+import { describeTarget, type RedisTarget } from './variables.ts';
 
 /** The settings of a client, complete. */
 export interface ClientSettings {

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { fatalError, tlsMismatch } from './classify.ts';
 import type { InfraError } from './core.ts';
-import { describeTarget, type RedisTarget } from './url.ts';
+import { describeTarget, type RedisTarget } from './variables.ts';
 
 const PATIENCE = 3000;
 

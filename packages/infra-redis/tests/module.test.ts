@@ -11,6 +11,7 @@ import * as root from '../src/index.ts';
 import { reconnectDelay } from '../src/ioredis.ts';
 import { VERSION } from '../src/module.ts';
 import * as address from '../src/url.ts';
+import * as variables from '../src/variables.ts';
 
 const { connectRedis } = root;
 const folder = new URL('..', import.meta.url);
@@ -38,9 +39,17 @@ test('the public names stay as they are', () => {
   expect(Object.keys(address).sort()).toMatchInlineSnapshot(`
     [
       "REDIS_URL_FORM",
-      "RedisUrlError",
       "describeTarget",
       "parseRedisUrl",
+      "redisVariables",
+    ]
+  `);
+  expect(Object.keys(variables).sort()).toMatchInlineSnapshot(`
+    [
+      "AddressProblem",
+      "REDIS_URL_FORM",
+      "describeTarget",
+      "readAddress",
       "redisVariables",
     ]
   `);
@@ -56,8 +65,8 @@ test('importing it loads no library, ioredis least of all', async () => {
 });
 
 test.each([
-  ['', 'connect connection core errors index module nodes url'.split(' ')],
-  ['/url', ['url']],
+  ['', 'connect connection core errors index module nodes variables'.split(' ')],
+  ['/variables', ['variables']],
 ])('importing its entry "%s" loads no more of itself than it must', async (entry, expected) => {
   const src = fileURLToPath(new URL('src/', folder));
   const own = (await loadedFiles(folder, `@vibeonrails/infra-redis${entry}`)).filter((f) =>
