@@ -1,7 +1,7 @@
 import type { Clock } from '@vibeonrails/infra-core';
 import type { DropReason } from './metrics/families.ts';
-import type { SampledSeries } from './metrics/family.ts';
 import type { MetricSnapshot } from './metrics/registry.ts';
+import type { SampledSeries } from './metrics/series.ts';
 import type { FinishedSpan } from './tracing/span.ts';
 
 /** What a monitoring lends the exporters that are added to it. */

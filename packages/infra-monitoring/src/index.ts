@@ -24,7 +24,6 @@ export {
 } from './instrument/http.ts';
 export type { InstrumentOptions, SourceName } from './instrument/instrument.ts';
 export type { DropReason, MetricDescription } from './metrics/families.ts';
-export type { Exemplar, MetricType, SampledSeries } from './metrics/family.ts';
 export type { Labels } from './metrics/labels.ts';
 export type { MeasuredSpan, Metrics } from './metrics/recorder.ts';
 export type {
@@ -36,6 +35,7 @@ export type {
   ValueSnapshot,
 } from './metrics/registry.ts';
 export type { MetricsFormat } from './metrics/render.ts';
+export type { Exemplar, MetricType, SampledSeries } from './metrics/series.ts';
 export { createRegistry } from './metrics.ts';
 export {
   activeSpan,

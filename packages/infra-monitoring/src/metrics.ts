@@ -2,7 +2,7 @@ import type { Clock } from '@vibeonrails/infra-core';
 import { isThenable, systemClock, timerOn } from './core.ts';
 import { wholeNumber } from './errors.ts';
 import { type Families, families } from './metrics/families.ts';
-import { type Family, printedName, type Series } from './metrics/family.ts';
+import { type Family, printedName } from './metrics/family.ts';
 import { canonicalLabels, type Labels } from './metrics/labels.ts';
 import { recorder } from './metrics/recorder.ts';
 import type {
@@ -13,6 +13,7 @@ import type {
   ValueSnapshot,
 } from './metrics/registry.ts';
 import type { MetricsFormat } from './metrics/render.ts';
+import type { Series } from './metrics/series.ts';
 
 /**
  * Makes a registry.

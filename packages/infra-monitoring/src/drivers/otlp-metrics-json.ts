@@ -1,5 +1,5 @@
-import type { Exemplar } from '../metrics/family.ts';
 import type { MetricSnapshot } from '../metrics/registry.ts';
+import type { Exemplar } from '../metrics/series.ts';
 import { attributesOf, isId, nanos, wellFormed } from './otlp-json.ts';
 
 /** Names that OpenTelemetry's conventions write with dots, which a scrape cannot have. */

@@ -1,4 +1,4 @@
-import type { SampledSeries } from '../metrics/family.ts';
+import type { SampledSeries } from '../metrics/series.ts';
 import type { StatsdDialect } from './options.ts';
 
 /** What one series is written with. */

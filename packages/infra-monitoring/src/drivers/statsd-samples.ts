@@ -1,4 +1,4 @@
-import type { SampledSeries } from '../metrics/family.ts';
+import type { SampledSeries } from '../metrics/series.ts';
 
 /** Samples of one series since the last flush. */
 export interface SeriesSamples {

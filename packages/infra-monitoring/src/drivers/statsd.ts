@@ -1,8 +1,8 @@
 import { type Clock, logger, systemClock } from '@vibeonrails/infra-core';
 import type { ExporterHost, MonitoringExporter } from '../driver.ts';
 import type { statsd } from '../drivers.ts';
-import type { SampledSeries } from '../metrics/family.ts';
 import type { MetricSnapshot, ValueSnapshot } from '../metrics/registry.ts';
+import type { SampledSeries } from '../metrics/series.ts';
 import type { StatsdDialect, StatsdSettings } from './options.ts';
 import {
   decimal,

@@ -1,7 +1,8 @@
 import { log } from '../core.ts';
 import { MetricDescriptionError, wholeNumber } from '../errors.ts';
-import { Family, type MetricType, type SampledSeries, type Series } from './family.ts';
+import { Family } from './family.ts';
 import { type CleanReason, cleanMetricName } from './labels.ts';
+import type { MetricType, SampledSeries, Series } from './series.ts';
 
 /** Why a sample or span was dropped. */
 export type DropReason =

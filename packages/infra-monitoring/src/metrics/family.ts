@@ -1,50 +1,10 @@
 import type { CanonicalLabels, CleanReason } from './labels.ts';
 import { canonicalLabels, copied, isPlain, MAX_VALUE } from './labels.ts';
-
-/** The kinds of metric: a sum that only grows, a value, a distribution. */
-export type MetricType = 'counter' | 'gauge' | 'histogram';
+import type { MetricType, Series } from './series.ts';
 
 /** The name a metric's samples start with. */
 export const printedName = (name: string, type: MetricType): string =>
   type === 'counter' ? `${name}_total` : name;
-
-/** A series that samples belong to. */
-export interface SampledSeries {
-  /** The name of its metric. */
-  readonly metric: string;
-  readonly labels: Readonly<Record<string, string>>;
-}
-
-/** A sample of a histogram that was taken inside a recorded span, so that a chart leads to a trace. */
-export interface Exemplar {
-  readonly traceId: string;
-  readonly spanId: string;
-  readonly value: number;
-  /** Milliseconds since the Unix epoch. */
-  readonly time: number;
-}
-
-/** An {@link Exemplar}, and the reading of the registry before which it was taken. */
-interface KeptExemplar extends Exemplar {
-  readonly reading: number;
-}
-
-/** One label set of a metric, and what was recorded under it. */
-export interface Series extends SampledSeries {
-  /** The label set as it is printed. */
-  readonly text: string;
-  /** A counter's or gauge's value; a histogram's sum. */
-  value: number;
-  /** A histogram's samples. */
-  count: number;
-  /** A histogram's smallest and largest sample. */
-  min: number;
-  max: number;
-  /** A histogram's samples by bucket, each counted once; the last is over every bound. */
-  readonly buckets: number[];
-  /** By bucket; absent until a sample comes from within a span. */
-  exemplars: (KeptExemplar | undefined)[] | undefined;
-}
 
 /** What a family tells of samples it could not take as they were. */
 export interface FamilyEvents {

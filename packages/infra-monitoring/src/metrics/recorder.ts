@@ -2,8 +2,8 @@ import type { TraceContext } from '@vibeonrails/infra-core';
 import { contextStorage, settled, type Timer } from '../core.ts';
 import type { Families } from './families.ts';
 import { describe, type MetricDescription, unitOf } from './families.ts';
-import type { Series } from './family.ts';
 import type { Labels } from './labels.ts';
+import type { Series } from './series.ts';
 
 /** The span a sample was measured in, as far as an exemplar needs it: a span or a trace context. */
 export type MeasuredSpan = Pick<TraceContext, 'traceId' | 'spanId' | 'sampled'>;

@@ -1,9 +1,9 @@
 import type { Clock } from '@vibeonrails/infra-core';
 import type { Families } from './families.ts';
-import type { Exemplar, SampledSeries } from './family.ts';
 import type { Labels } from './labels.ts';
 import type { Metrics } from './recorder.ts';
 import type { MetricsFormat } from './render.ts';
+import type { Exemplar, SampledSeries } from './series.ts';
 
 /** How a {@link Registry} is made. */
 export interface RegistryOptions {

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Exemplar, Family, Series } from './family.ts';
+import type { Family } from './family.ts';
 import { printedName } from './family.ts';
+import type { Exemplar, Series } from './series.ts';
 
 /** `prometheus` is its text format 0.0.4, `openmetrics` is OpenMetrics 1.0. */
 export type MetricsFormat = 'prometheus' | 'openmetrics';
