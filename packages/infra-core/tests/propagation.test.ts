@@ -38,6 +38,17 @@ test('an unsampled trace stays unsampled', () => {
   expect(extract({ traceparent: `00-${traceId}-${spanId}-fe` }).trace).toEqual(trace);
 });
 
+test.each([
+  ['01', true],
+  ['03', true],
+  ['ff', true],
+  ['00', false],
+  ['02', false],
+])('of the flags %s the lowest bit alone says whether the trace is sampled: %s', (flags, sampled) => {
+  const traceparent = `00-${traceId}-${spanId}-${flags}`;
+  expect(extract({ traceparent }).trace).toEqual({ traceId, spanId, sampled });
+});
+
 test.each([`  ${good}\t`, `cc-${traceId}-${spanId}-01`, `cc-${traceId}-${spanId}-01-what-the-future-brings`])(
   'the traceparent %o is accepted',
   (traceparent) => {
