@@ -99,7 +99,7 @@ describeWith('redis', 'on one server', (redis) => {
   });
 
   test('forgets that a job was cancelled once it has ended, and not before', {
-    timeout: 30_000,
+    timeout: 90_000,
   }, async () => {
     const prefix = `t${randomUUID()}`;
     const open = () =>
@@ -121,13 +121,13 @@ describeWith('redis', 'on one server', (redis) => {
       return { type: 'dead', error: new Error('its own') };
     });
     await here.add([newJob({ id: 'a' })]);
-    await expect.poll(async () => (await here.find('a'))?.state, { timeout: 10_000 }).toBe('active');
+    await expect.poll(async () => (await here.find('a'))?.state, { timeout: 20_000 }).toBe('active');
     expect(await elsewhere.cancel('a')).toBe('signalled');
     expect(await marked('a')).toBe(1);
     await here.add([newJob({ id: 'a' })]);
     expect(await marked('a')).toBe(1);
     die();
-    await expect.poll(async () => (await here.find('a'))?.state, { timeout: 10_000 }).toBe('dead');
+    await expect.poll(async () => (await here.find('a'))?.state, { timeout: 20_000 }).toBe('dead');
     expect(await marked('a')).toBe(0);
     await consumer.close();
     const finishing = here.consume('default', 1, async ({ id }) => {
@@ -135,7 +135,7 @@ describeWith('redis', 'on one server', (redis) => {
       return { type: 'done' };
     });
     await here.add([newJob({ id: 'b' })]);
-    await expect.poll(async () => (await here.find('b'))?.state, { timeout: 10_000 }).toBe('completed');
+    await expect.poll(async () => (await here.find('b'))?.state, { timeout: 20_000 }).toBe('completed');
     expect(await marked('b')).toBe(0);
     await finishing.close();
     // What came while its end was written.

@@ -48,7 +48,13 @@ describeWith('redis', 'gates on BullMQ', (redis) => {
     const seen: string[][] = [[], []];
     const [first, second] = seen as [string[], string[]];
     await here.add([newJob({ id: 'a' })]);
-    const losing = here.consume('default', 1, behind(here, one, first, lost.opened));
+    let late = 0;
+    const losing = here.consume('default', 1, async (job) => {
+      if ((await here.enter(job, one)) === 0) first.push(job.id);
+      await lost.opened;
+      late = await here.enter(job, one);
+      return { type: 'done' };
+    });
     await expect.poll(() => first, poll).toEqual(['a']);
     await losing.stop();
     const running = there.consume('default', 2, behind(there, one, second, run.opened));
@@ -63,10 +69,13 @@ describeWith('redis', 'gates on BullMQ', (redis) => {
     await expect.poll(() => delayed(there), poll).toEqual(['b']);
     lost.open();
     await losing.close();
-    expect(await delayed(there)).toEqual(['b']);
+    expect(late).toBeGreaterThan(0);
+    // Room enough for a newcomer if the place were void.
+    await there.add([newJob({ id: 'c' })]);
+    await expect.poll(async () => (await delayed(there)).length, poll).toBe(2);
     expect(second).toEqual(['a']);
     run.open();
-    await expect.poll(() => second, poll).toEqual(['a', 'b']);
+    await expect.poll(() => second, poll).toEqual(['a', 'b', 'c']);
     await closeAll(running, here, there);
   });
 
@@ -97,6 +106,34 @@ describeWith('redis', 'gates on BullMQ', (redis) => {
     expect(Math.max(...(await waits()).slice(0, 3))).toBeLessThanOrEqual(30);
     ends[1]?.open();
     await expect.poll(() => seen.length, poll).toBe(9);
+    await closeAll(consumer, driver);
+  });
+
+  test('one that tries again by itself in vain keeps its place in line', { timeout: 120_000 }, async () => {
+    const prefix = `t${randomUUID()}`;
+    const driver = open(prefix);
+    const end = gate();
+    const seen: string[] = [];
+    const one: Gate = { concurrency: { key: 'k', limit: 1 } };
+    const run = behind(driver, one, seen, end.opened);
+    let tries = 0;
+    const consumer = driver.consume('default', 2, (job, handle) => {
+      tries += 1;
+      return run(job, handle);
+    });
+    await driver.add([newJob({ id: 'first' })]);
+    await expect.poll(() => seen, poll).toEqual(['first']);
+    for (const [i, id] of ['z', 'y'].entries()) {
+      await driver.add([newJob({ id })]);
+      await expect.poll(async () => (await delayed(driver)).length, poll).toBe(i + 1);
+    }
+    const base = `{${prefix}-default}:default:`;
+    await redis().command('ZADD', `${base}delayed`, '0', 'z');
+    await redis().command('ZADD', `${base}marker`, '0', '0');
+    await expect.poll(() => tries, poll).toBe(4);
+    await expect.poll(async () => (await delayed(driver)).length, poll).toBe(2);
+    end.open();
+    await expect.poll(() => seen, poll).toEqual(['first', 'z', 'y']);
     await closeAll(consumer, driver);
   });
 
