@@ -108,6 +108,8 @@ function toBytes(chunk: unknown): Uint8Array {
   throw new StorageBodyError(`a stream whose chunks are no bytes but a ${typeof chunk}`);
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: a key must not hold them
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 const MAX_BYTES = 1024;
 
 /**
@@ -135,8 +137,8 @@ export function checkPrefix(prefix: string): string {
 function problemOf(key: unknown): string | undefined {
   if (typeof key !== 'string') return 'a key is a text';
   if (key === '') return 'it is empty';
-  if (/\p{Surrogate}/u.test(key)) return 'it holds half a character (a lone surrogate)';
-  if (/\p{Control}/u.test(key)) return 'it holds a control character';
+  if (/[\ud800-\udfff]/u.test(key)) return 'it holds half a character (a lone surrogate)';
+  if (CONTROL.test(key)) return 'it holds a control character';
   if (key.includes('\\')) return 'it holds a backslash';
   if (key.startsWith('/')) return "it starts with '/'";
   if (Buffer.byteLength(key) > MAX_BYTES) return `it has more than ${MAX_BYTES} bytes`;
