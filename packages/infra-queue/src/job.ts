@@ -82,7 +82,10 @@ export interface JobOptions<Payload = unknown> {
   /** @default 'normal' */
   priority?: Priority;
   unique?: Unique<Payload>;
-  /** Jobs over the limit wait without a slot, and jobs of other keys go ahead. @default none */
+  /**
+   * Jobs over the limit wait without a slot, and jobs of other keys go ahead. Those of a key start by priority, and then
+   * as they came. @default none
+   */
   concurrency?: ConcurrencyOptions<Payload>;
   /** Jobs over the limit wait for the next span, without a slot. Each attempt counts. @default none */
   rateLimit?: RateLimitOptions<Payload>;
