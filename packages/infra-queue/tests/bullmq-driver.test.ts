@@ -169,6 +169,37 @@ describeWith('redis', 'on one server', (redis) => {
     await here.close();
   });
 
+  test('keeps little of the jobs that were once kept until another had ended', {
+    timeout: 60_000,
+  }, async () => {
+    const prefix = `t${randomUUID()}`;
+    const keep = { completed: week, dead: week };
+    const driver = bullmqDriver({ redis: { url: redis().url }, prefix, timeout: 10_000, keep });
+    const ends: (() => void)[] = [];
+    const consumer = driver.consume('default', 50, async ({ payload }) => {
+      if (payload === '"first"') await new Promise<void>((resolve) => ends.push(resolve));
+      return { type: 'done' };
+    });
+    const many = (round: number, payload: string) =>
+      Array.from({ length: 40 }, (_, i) =>
+        newJob({ payload, unique: { key: `${round} ${i}`, onConflict: 'keep-last' } }),
+      );
+    for (let round = 0; round < 3; round += 1) {
+      await driver.add(many(round, '"first"'));
+      await expect.poll(() => ends.length, { timeout: 20_000 }).toBe(40);
+      await driver.add(many(round, '"kept"'));
+      for (const end of ends.splice(0)) end();
+      await expect
+        .poll(async () => (await driver.stats())[0]?.completed, { timeout: 20_000 })
+        .toBe(80 * (round + 1));
+    }
+    // Of 120, those of the last round and a few more.
+    const left = Number(await redis().command('HLEN', `{${prefix}-default}:default:infra:kept`));
+    expect(left).toBeLessThan(90);
+    await consumer.close();
+    await driver.close();
+  });
+
   test('hides what is too old, in a queue where nothing else ends', { timeout: 30_000 }, async () => {
     const short = { count: 100, age: 300 };
     const { driver } = make({ url: redis().url }, { completed: short, dead: short });

@@ -13,7 +13,7 @@ import {
   type Queue,
   type QueueOptions,
 } from '../src/index.ts';
-import { bench, collectingLogger } from './bench.ts';
+import { bench, collectingLogger, gate } from './bench.ts';
 
 const poll = { timeout: 15_000, interval: 20 };
 const context: InfraContext = {
@@ -197,6 +197,33 @@ describeWith('redis', 'a queue on BullMQ', (redis) => {
     await expect.poll(async () => (await queue.job(id))?.state, poll).toBe('completed');
     await worker.close();
     await plain.close();
+    options.connection.disconnect();
+  });
+
+  test('a plain BullMQ worker lets the last that was kept follow', { timeout: 60_000 }, async () => {
+    const { queue, prefix } = open();
+    const unique = { key: 'k', onConflict: 'keep-last' } as const;
+    const job = defineJob({
+      ...{ name: 'task', schema: z.number(), handler: () => undefined, options: { unique } },
+    });
+    await queue.enqueue(job, 1);
+    const seen: unknown[] = [];
+    const running = gate();
+    const options = {
+      connection: new Redis(redis().url, { maxRetriesPerRequest: null }),
+      prefix: `{${prefix}-default}`,
+    };
+    const run = async ({ data }: { data: unknown }): Promise<void> => {
+      seen.push(data);
+      if (data === 1) await running.opened;
+    };
+    const worker = new BullWorker('default', run, options);
+    await expect.poll(() => seen, poll).toEqual([1]);
+    const added = [await queue.enqueue(job, 2), await queue.enqueue(job, 3)];
+    expect(added.map(({ status }) => status)).toEqual(['enqueued', 'replaced']);
+    running.open();
+    await expect.poll(() => seen, poll).toEqual([1, 3]);
+    await worker.close();
     options.connection.disconnect();
   });
 

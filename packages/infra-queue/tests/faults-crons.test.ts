@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { systemClock } from '@vibeonrails/infra-core';
 import { describeWith } from '@vibeonrails/services/vitest';
 import { beforeEach, expect, test, vi } from 'vitest';
-import { openStore } from '../src/drivers/bullmq/store.ts';
-import { forgetSchedule, startTicker, storeSchedule } from '../src/drivers/bullmq/ticker.ts';
-import type { CronDefinition } from '../src/index.ts';
+import { openStore, type Store } from '../src/drivers/bullmq/store.ts';
+import { forgetSchedule, startTicker, storedSchedules, storeSchedule } from '../src/drivers/bullmq/ticker.ts';
+import type { CronDefinition, Schedule } from '../src/index.ts';
 import { bench, collectingLogger } from './bench.ts';
 import { type Child, patient, startChild } from './processes.ts';
 
@@ -27,6 +27,20 @@ describeWith('redis', 'crons in processes that come and go', (redis) => {
     const start = (crons: readonly Given[], more: Record<string, string> = {}): Promise<Child> =>
       startChild('crons.ts', { ...env, ...more, CRONS: JSON.stringify(crons) });
     return { prefix, queue, env, start };
+  };
+
+  /** A store of its own, and a schedule to store. */
+  const stored = (pattern: string): { store: Store; schedule: Schedule } => {
+    const store = openStore({
+      redis: { url: redis().url },
+      prefix: `t${randomUUID()}`,
+      ...{ timeout: 30_000, clock: systemClock, log: collectingLogger([]) },
+    });
+    const timing = { pattern, timezone: 'UTC', overlap: 'skip' as const };
+    return {
+      store,
+      schedule: { name: 'gone', queue: 'cron', ...timing, catchUp: 1, jitter: 0, attempts: 1 },
+    };
   };
 
   test('make up for what was missed as each asks, once, also for times that the deploy changed', {
@@ -53,8 +67,8 @@ describeWith('redis', 'crons in processes that come and go', (redis) => {
     // One that does not define them leaves them alone, however often it looks.
     const seen = bystander.said('tick').length;
     await expect.poll(() => bystander.said('tick').length, patient).toBeGreaterThan(seen + 2);
-    const stored = new Map((await queue.crons()).map(({ name, next }) => [name, next.getTime()]));
-    expect(stored.get('same-latest')).toBe(missed[0]);
+    const before = new Map((await queue.crons()).map(({ name, next }) => [name, next.getTime()]));
+    expect(before.get('same-latest')).toBe(missed[0]);
     // It would take their runs and give them back, later each time.
     bystander.process.kill('SIGKILL');
 
@@ -110,24 +124,29 @@ describeWith('redis', 'crons in processes that come and go', (redis) => {
     );
   });
 
+  test('keep the tick they wait for when they are stored again in another form', {
+    timeout: 30_000,
+  }, async () => {
+    const { store, schedule } = stored('0 0 * * *');
+    await storeSchedule(store, schedule);
+    // A record that its times alone would not give.
+    const next = Math.floor(Date.now() / 86_400_000) * 86_400_000 + 5 * 86_400_000;
+    await redis().command('HSET', store.keys('cron').key('infra:next'), 'gone', String(next));
+    await storeSchedule(store, { ...schedule, overlap: 'queue', jitter: 1000 });
+    expect(await storedSchedules(store)).toMatchObject([
+      { name: 'gone', overlap: 'queue', jitter: 1000, next },
+    ]);
+    await storeSchedule(store, { ...schedule, timezone: 'Asia/Tokyo' });
+    expect((await storedSchedules(store))[0]?.next).toBeLessThan(Date.now() + 86_400_001);
+    await store.close();
+  });
+
   test('have no run made when they are removed as their tick is on its way', {
     timeout: 30_000,
   }, async () => {
-    const store = openStore({
-      redis: { url: redis().url },
-      prefix: `t${randomUUID()}`,
-      ...{ timeout: 30_000, clock: systemClock, log: collectingLogger([]) },
-    });
+    const { store, schedule } = stored('* * * * * *');
     const { key } = store.keys('cron');
-    const timing = { pattern: '* * * * * *', timezone: 'UTC', overlap: 'skip' as const };
-    await storeSchedule(store, {
-      name: 'gone',
-      queue: 'cron',
-      ...timing,
-      catchUp: 1,
-      jitter: 0,
-      attempts: 1,
-    });
+    await storeSchedule(store, schedule);
     const due = Math.floor(Date.now() / 1000) * 1000 - 1000;
     await redis().command('HSET', key('infra:next'), 'gone', String(due));
     let looked: Promise<unknown> | undefined;

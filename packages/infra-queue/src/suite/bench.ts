@@ -60,7 +60,7 @@ export async function withBench(made: DriverUnderTest, body: (bench: Bench) => P
       },
       async until(check, what) {
         for (let tries = 0; !(await check()); tries += 1) {
-          assert.ok(tries < 500, `never happened: ${what}`);
+          assert.ok(tries < 2000, `never happened: ${what}`);
           await pass(10);
         }
       },
