@@ -109,7 +109,7 @@ export function channelName(name: unknown): string {
 }
 
 /** True for an event name the application may use. */
-export function isEventName(name: unknown): name is string {
+function isEventName(name: unknown): name is string {
   return typeof name === 'string' && name !== '' && name.length <= 100 && !name.startsWith('$');
 }
 

@@ -12,6 +12,7 @@ import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import * as client from '../src/client.ts';
 import * as root from '../src/index.ts';
+import { VERSION } from '../src/module.ts';
 import * as testing from '../src/testing.ts';
 import { eventually, serve } from './peers.ts';
 
@@ -102,6 +103,11 @@ describe('the entry points', () => {
       expect(await readFile(file, 'utf8'), file).not.toMatch(/^(import|export) (?!type)[^;]*'node:/m);
     const redis = files.filter((file) => file.includes('infra-redis'));
     expect(redis.map((file) => basename(file))).toEqual(['variables.ts']);
+  });
+
+  test('know the version of package.json', async () => {
+    const { version } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
+    expect(VERSION).toBe(version);
   });
 
   test('publish what they export', async () => {
