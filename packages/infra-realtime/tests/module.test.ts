@@ -237,6 +237,17 @@ describe('the default hub', () => {
     expect(mine.map(({ variable }) => variable)).toEqual(VARIABLES);
   });
 
+  test.each([
+    [{}, 'memory'],
+    [{ REDIS_URL: 'redis://h' }, 'redis'],
+    [{ REALTIME_REDIS_URL: 'redis://h' }, 'redis'],
+    [{ REDIS_URL: 'redis://h', REALTIME_DRIVER: 'memory' }, 'memory'],
+  ])('with %j it runs on %s', async (env, driver) => {
+    const hub = root.createRealtime({ env });
+    expect(hub.driver).toBe(driver);
+    await hub.close();
+  });
+
   test('says in production that processes do not reach each other, unless memory was chosen', () => {
     const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     const close = (env: Record<string, string>): unknown => root.createRealtime({ env }).close();
