@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { describeWith } from '@vibeonrails/services/vitest';
 import { Worker as BullWorker } from 'bullmq';
+import { Redis } from 'ioredis5';
 import { beforeEach, expect, test, vi } from 'vitest';
 import type { QueueDriver } from '../src/driver.ts';
 import { bullmqDriver } from '../src/drivers/bullmq.ts';
@@ -15,17 +16,18 @@ const poll = { timeout: 60_000, interval: 50 };
 const week = { count: 100, age: 7 * 86_400_000 };
 
 describeWith('redis', 'a worker that stopped fetching', { own: true }, (redis) => {
-  const make = (prefix: string, port: number, lines: Line[] = []): QueueDriver =>
+  const make = (prefix: string, port: number, lines: Line[] = [], timeout = 5000): QueueDriver =>
     bullmqDriver({
       redis: { url: `redis://127.0.0.1:${port}` },
-      ...{ prefix, timeout: 5000, keep: { completed: week, dead: week }, watchEvery: 500 },
+      ...{ prefix, timeout, keep: { completed: week, dead: week }, watchEvery: 500 },
       log: collectingLogger(lines),
     });
 
-  test('goes on when all its connections died without a word', { timeout: 90_000 }, async () => {
+  /** A worker behind a proxy that has run a job, and a way to the same queue that does not lead through it. */
+  async function behindProxy() {
     const prefix = `t${randomUUID()}`;
     const proxy = await startProxy(redis().port);
-    const behind = make(prefix, proxy.port);
+    const behind = make(prefix, proxy.port, [], 1000);
     const direct = make(prefix, redis().port);
     const seen: string[] = [];
     const consumer = behind.consume('default', 2, async ({ id }) => {
@@ -34,12 +36,55 @@ describeWith('redis', 'a worker that stopped fetching', { own: true }, (redis) =
     });
     await direct.add([newJob({ id: 'before' })]);
     await expect.poll(() => seen, poll).toContain('before');
+    const end = async (): Promise<void> => {
+      await consumer.close();
+      await Promise.all([behind.close(), direct.close()]);
+      await proxy.close();
+    };
+    return { prefix, proxy, direct, seen, end };
+  }
+
+  test('goes on when all its connections died without a word', { timeout: 90_000 }, async () => {
+    const { proxy, direct, seen, end } = await behindProxy();
     proxy.freeze();
     await direct.add([newJob({ id: 'after' })]);
     await expect.poll(() => seen, poll).toContain('after');
     await expect.poll(async () => (await direct.find('after'))?.state, poll).toBe('completed');
-    await consumer.close();
-    await Promise.all([behind.close(), direct.close()]);
+    await end();
+  });
+
+  test('goes on when they died with a job that was handed out, and none is due', {
+    timeout: 90_000,
+  }, async () => {
+    const { prefix, proxy, direct, seen, end } = await behindProxy();
+    await expect.poll(async () => (await direct.find('before'))?.state, poll).toBe('completed');
+    proxy.freeze();
+    const connection = new Redis(redis().url, { maxRetriesPerRequest: null });
+    const lost = new BullWorker('default', null, {
+      ...{ connection, prefix: `{${prefix}-default}`, lockDuration: 500, autorun: false },
+    });
+    await direct.add([newJob({ id: 'after' })]);
+    await expect.poll(async () => (await lost.getNextJob('nobody'))?.id, poll).toBe('after');
+    await lost.close(true);
+    connection.disconnect();
+    await expect.poll(() => seen, poll).toContain('after');
+    await end();
+  });
+
+  test('a producer whose connection died without a word fails in time, and has another soon', {
+    timeout: 60_000,
+  }, async () => {
+    const proxy = await startProxy(redis().port);
+    const driver = make(`t${randomUUID()}`, proxy.port, [], 500);
+    await driver.add([newJob({ id: 'before' })]);
+    proxy.freeze();
+    const add = (): Promise<unknown> =>
+      driver.add([newJob({ id: 'after' })]).catch((error: unknown) => error);
+    const start = performance.now();
+    expect(await add()).toMatchObject({ code: 'E_QUEUE_UNAVAILABLE', retryable: true });
+    expect(performance.now() - start).toBeLessThan(10_000);
+    await expect.poll(add, poll).toEqual([{ id: 'after', status: expect.any(String) }]);
+    await driver.close();
     await proxy.close();
   });
 

@@ -10,8 +10,9 @@ import { proveTable } from './table.ts';
 import { installTools, nodeBinary } from './tools.ts';
 import { proveTypes } from './types.ts';
 import { proveUpgrades } from './upgrades.ts';
+import { proveWorkers } from './workers.ts';
 
-const PARTS = ['installs', 'types', 'upgrades', 'table'] as const;
+const PARTS = ['installs', 'types', 'upgrades', 'workers', 'table'] as const;
 type Part = (typeof PARTS)[number];
 
 const usage = `Usage: npx pnpm smoke [part ...] [options]
@@ -23,6 +24,7 @@ Parts (default: all)
   installs   each README's install block with npm, pnpm 10 and pnpm 12; what came; the example by import and require
   types      every entry compiles with skipLibCheck off, with TypeScript 5.9 and 7, without foreign types
   upgrades   older and newer copies of core and of modules side by side in one process
+  workers    infra-queue work, installed, on a Redis: its thread renews the lock of a job that blocks
   table      installed size, packages and import time of each package, as Markdown
 
 Options
@@ -112,6 +114,7 @@ async function proveAll(command: Command, report: Report): Promise<void> {
     const versions = new Map(all.map(({ short, manifest }) => [short, manifest.version]));
     await proveUpgrades({ registry, tarballs, versions, nodes, report });
   }
+  if (parts.has('workers')) await proveWorkers({ registry, nodes, report });
   if (parts.has('table')) await proveTable(packages, registry, report, command.write);
   await registry.stop();
 }

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Queue } from '@vibeonrails/infra-queue';
 import { service } from '@vibeonrails/services';
 import { chaos, type Random } from '../../src/chaos.ts';
-import { Fleet, persist, producer, type Redis, until } from './fleet.ts';
+import { Fleet, isIdle, persist, producer, type Redis, until } from './fleet.ts';
 
 const TIMEOUT = 2000;
 /** A call comes to an end within its deadline; a busy machine may add to that. */
@@ -59,18 +60,10 @@ class Load {
 }
 
 /** What a run under failovers comes to: every id that was stored ran, and no call took longer than it may. */
-async function outcome(
-  load: Load,
-  fleet: Fleet,
-  stats: () => Promise<Record<string, unknown>>,
-  rounds: string[],
-) {
+async function outcome(load: Load, fleet: Fleet, queue: Queue, rounds: string[]) {
   await load.stop();
   const all = await until(() => load.ids.every((id) => fleet.ends().has(id)), 120_000);
-  const settled = await until(async () => {
-    const { waiting, delayed, active } = await stats();
-    return waiting === 0 && delayed === 0 && active === 0;
-  }, 60_000);
+  const settled = await until(() => isIdle(queue), 60_000);
   const ends = fleet.ends();
   const ledger = {
     rounds,
@@ -83,7 +76,7 @@ async function outcome(
       all,
       lost: load.ids.filter((id) => !ends.has(id)).slice(0, 10),
       settled,
-      dead: (await stats()).dead,
+      dead: (await queue.stats()).dead,
       inTime: load.slowest < BOUND,
       ledger,
     },
@@ -121,7 +114,7 @@ export const sentinel = chaos({
         // The former master has to follow the new one before that may be taken away in turn.
         await replicated(await servers.master());
       }
-      return await outcome(load, fleet, async () => ({ ...(await queue.stats()) }), rounds);
+      return await outcome(load, fleet, queue, rounds);
     } finally {
       fleet.stop();
       await servers.stop();
@@ -160,7 +153,7 @@ export const cluster = chaos({
         if (!(await until(took, 60_000))) throw new Error('No replica took over.');
         if (kind === 'kill') await node.restart();
       }
-      return await outcome(load, fleet, async () => ({ ...(await queue.stats()) }), rounds);
+      return await outcome(load, fleet, queue, rounds);
     } finally {
       fleet.stop();
       await servers.stop();

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startNode } from '@vibeonrails/bench/child';
+import type { Queue } from '@vibeonrails/infra-queue';
 import { type Services, service } from '@vibeonrails/services';
 
 export type Redis = Services['redis']['running'];
@@ -70,6 +71,12 @@ export async function withRedis<T>(
   }
 }
 
+/** Whether every job has ended. */
+export async function isIdle(queue: Pick<Queue, 'stats'>): Promise<boolean> {
+  const { waiting, delayed, active } = await queue.stats();
+  return waiting + delayed + active === 0;
+}
+
 /** Enqueues an id again and again until it is stored. The milliseconds that the slowest call took. */
 export async function persist(enqueue: () => Promise<unknown>): Promise<number> {
   let slowest = 0;
@@ -95,7 +102,11 @@ export async function producer({ url, timeout }: { url: string; timeout?: `${num
     '~standard': { version: 1, vendor: 'chaos', validate: (value: unknown) => ({ value }) },
   } as const;
   const job = (name: string, retries: number, options: { queue?: string; version?: number } = {}) =>
-    defineJob({ name, schema, handler: () => undefined, options: { retries, ...options } });
+    defineJob({
+      ...{ name, schema, replace: true },
+      handler: () => undefined,
+      options: { retries, ...options },
+    });
   return { queue, job, short: job('short', 20), blocking: job('blocking', 3), deadly: job('deadly', 1) };
 }
 

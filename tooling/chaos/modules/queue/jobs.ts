@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { chaos, type Random } from '../../src/chaos.ts';
-import { type Fleet, persist, producer, type Redis, until, withRedis } from './fleet.ts';
+import { type Fleet, isIdle, persist, producer, type Redis, until, withRedis } from './fleet.ts';
 
 /** One thing that goes wrong. */
 async function fault(random: Random, redis: Redis, fleet: Fleet): Promise<string> {
@@ -41,10 +41,7 @@ export const faults = chaos({
       }
       await enqueueing;
       const all = await until(() => fleet.ends().size >= JOBS, 300_000);
-      const settled = await until(async () => {
-        const { waiting, delayed, active } = await queue.stats();
-        return waiting + delayed + active === 0;
-      }, 60_000);
+      const settled = await until(() => isIdle(queue), 60_000);
       const ends = fleet.ends();
       const { dead } = await queue.stats();
       // Not held against it: at least once is what is promised.

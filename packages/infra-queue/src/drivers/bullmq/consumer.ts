@@ -166,11 +166,15 @@ export function consumeQueue(
       },
     });
     made.on('error', quiet);
-    await made.waitUntilReady().catch((thrown: unknown) => {
-      forceClosed(made);
-      throw thrown;
+    let failure: { thrown: unknown } | undefined;
+    const ready = made.waitUntilReady().catch((thrown: unknown) => {
+      failure = { thrown };
     });
-    return made;
+    // A connection that died without a word as it was made leaves it waiting: then the watch finds that it fetches nothing.
+    await within(ready, watchEvery);
+    if (!failure) return made;
+    forceClosed(made);
+    throw failure.thrown;
   };
   const startPatiently = async (): Promise<void> => {
     while (!stopped && !worker)

@@ -17,12 +17,19 @@ export interface Watched {
   failed(thrown: unknown): void;
 }
 
-/** Whether a job could be handed out. KEYS: wait, prioritized, delayed, meta. ARGV: the score up to which one is due. */
+/**
+ * Whether a job could be handed out, or one is that nobody holds: a worker that goes on would have found it soon. KEYS:
+ * wait, prioritized, delayed, meta, active. ARGV: the score up to which one is due, the key of a job without its id.
+ */
 const DUE = `
 local meta = redis.call('HMGET', KEYS[4], 'paused', 'concurrency')
 if meta[1] or meta[2] then return 0 end
 if redis.call('EXISTS', KEYS[1], KEYS[2]) > 0 then return 1 end
-return #redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', ARGV[1], 'LIMIT', 0, 1)`;
+if #redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', ARGV[1], 'LIMIT', 0, 1) > 0 then return 1 end
+for _, id in ipairs(redis.call('LRANGE', KEYS[5], -20, -1)) do
+  if redis.call('EXISTS', ARGV[2] .. id .. ':lock') == 0 then return 1 end
+end
+return 0`;
 
 /** Looks in a row that find due jobs, room for them, and none handed out: an idle worker of BullMQ's may take ten seconds. */
 const RECONNECT_AT = 3;
@@ -34,7 +41,8 @@ const REPLACE_AT = 6;
  */
 export function watchFetching(watched: Watched): () => void {
   const { store, queue, every } = watched;
-  const keys = ['wait', 'prioritized', 'delayed', 'meta'].map(store.keys(queue).key);
+  const { key } = store.keys(queue);
+  const keys = ['wait', 'prioritized', 'delayed', 'meta', 'active'].map(key);
   let before: number | undefined;
   let strikes = 0;
   let looking = false;
@@ -42,7 +50,7 @@ export function watchFetching(watched: Watched): () => void {
     const fetched = watched.fetched();
     const still = fetched !== undefined && fetched === before;
     before = fetched;
-    const due = still && (await isDue(store, keys));
+    const due = still && (await isDue(store, keys, key('')));
     // One may have come while we looked.
     strikes = due && watched.fetched() === fetched ? strikes + 1 : 0;
     if (strikes === RECONNECT_AT) watched.reconnect();
@@ -62,9 +70,9 @@ export function watchFetching(watched: Watched): () => void {
   return () => clearInterval(timer);
 }
 
-async function isDue(store: Store, keys: readonly string[]): Promise<boolean> {
+async function isDue(store: Store, keys: readonly string[], job: string): Promise<boolean> {
   const due = await store.run(({ client }) =>
-    client.call('EVAL', DUE, keys.length, ...keys, dueScore(Date.now())),
+    client.call('EVAL', DUE, keys.length, ...keys, dueScore(Date.now()), job),
   );
   return Number(due) > 0;
 }

@@ -12,10 +12,14 @@ for (const queue of ['default', ...(process.env.QUEUES?.split(',') ?? [])])
   defineJob({
     name: queue === 'default' ? 'short' : `short-${queue}`,
     schema,
-    handler: async ({ ms }, { id, attempt }) => {
+    handler: async ({ ms }, { id, attempt, signal }) => {
       say('start', id, attempt);
-      await new Promise((resolve) => setTimeout(resolve, ms));
-      say('end', id, attempt);
+      await new Promise((resolve) => {
+        setTimeout(resolve, ms);
+        signal.addEventListener('abort', resolve);
+      });
+      say(signal.aborted ? 'aborted' : 'end', id, attempt);
+      signal.throwIfAborted();
     },
     options: { retries: 20, queue },
   });
@@ -36,6 +40,30 @@ defineJob({
     process.kill(process.pid, 'SIGKILL');
   },
   options: { retries: 1 },
+});
+const strict: Schema<unknown, { ms: number }> = {
+  '~standard': {
+    version: 1,
+    vendor: 'chaos',
+    validate: (value) => {
+      const { ms } = (value ?? {}) as { ms?: unknown };
+      return typeof ms === 'number'
+        ? { value: { ms } }
+        : { issues: [{ message: 'no number', path: ['ms'] }] };
+    },
+  },
+};
+defineJob({
+  name: 'strict',
+  schema: strict,
+  handler: (_, { id, attempt }) => say('end', id, attempt),
+});
+const version = Number(process.env.VERSION ?? 1);
+defineJob({
+  name: 'versioned',
+  schema,
+  handler: (_, { id, attempt }) => say('end', id, version, attempt),
+  options: { version },
 });
 await startWorker({ signals: true, concurrency: 10, grace: '10s' });
 say('ready');
