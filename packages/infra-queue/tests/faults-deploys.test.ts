@@ -35,7 +35,7 @@ describeWith('redis', 'processes that differ', (redis) => {
       name: 'greet',
       schema: z.object({ name: z.string(), locale: z.string() }),
       handler: () => undefined,
-      options: { version: 2 },
+      options: { version: 2, migrate: { 1: (old: { name: string }) => ({ ...old, locale: 'en' }) } },
       replace: true,
     });
     await queue.enqueue(latter, { name: 'Bob', locale: 'fr' }, { id: 'second' });

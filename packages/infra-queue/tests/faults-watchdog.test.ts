@@ -71,6 +71,29 @@ describeWith('redis', 'a worker that stopped fetching', { own: true }, (redis) =
     await end();
   });
 
+  test('is replaced when its connection died without a word as it was made', {
+    timeout: 90_000,
+  }, async () => {
+    const prefix = `t${randomUUID()}`;
+    const proxy = await startProxy(redis().port);
+    const driver = make(prefix, proxy.port, [], 1000);
+    // BullMQ's name for the connection on which a worker waits for jobs.
+    proxy.freezeOn(`{${prefix}-default}:${Buffer.from('default').toString('base64')}`);
+    const seen: string[] = [];
+    const consumer = driver.consume('default', 2, async ({ id }) => {
+      seen.push(id);
+      return { type: 'done' };
+    });
+    const ids = Array.from({ length: 5 }, (_, n) => `job-${n}`);
+    for (const id of ids) {
+      await driver.add([newJob({ id })]);
+      await expect.poll(() => seen, poll).toContain(id);
+    }
+    await consumer.close();
+    await driver.close();
+    await proxy.close();
+  });
+
   test('a producer whose connection died without a word fails in time, and has another soon', {
     timeout: 60_000,
   }, async () => {

@@ -101,13 +101,26 @@ export async function producer({ url, timeout }: { url: string; timeout?: `${num
   const schema = {
     '~standard': { version: 1, vendor: 'chaos', validate: (value: unknown) => ({ value }) },
   } as const;
-  const job = (name: string, retries: number, options: { queue?: string; version?: number } = {}) =>
+  const job = (name: string, retries: number, options: { queue?: string } = {}) =>
     defineJob({
       ...{ name, schema, replace: true },
       handler: () => undefined,
       options: { retries, ...options },
     });
-  return { queue, job, short: job('short', 20), blocking: job('blocking', 3), deadly: job('deadly', 1) };
+  const versioned = (version: number) =>
+    defineJob({
+      ...{ name: 'versioned', schema, replace: true },
+      handler: () => undefined,
+      options: version === 1 ? {} : { version, migrate: { 1: (payload: unknown) => payload } },
+    });
+  return {
+    queue,
+    job,
+    versioned,
+    short: job('short', 20),
+    blocking: job('blocking', 3),
+    deadly: job('deadly', 1),
+  };
 }
 
 /** Whether something comes true within a time. A look that fails counts as no. */

@@ -63,7 +63,7 @@ export const versions = chaos({
   runs: 1,
   run: ({ random }) =>
     withRedis(async (redis, fleet) => {
-      const { queue, job } = await producer({ url: redis.url });
+      const { queue, versioned } = await producer({ url: redis.url });
       await Promise.all([
         fleet.start('worker.ts', { VERSION: '1' }),
         fleet.start('worker.ts', { VERSION: '2' }),
@@ -72,7 +72,7 @@ export const versions = chaos({
       const ids = Array.from({ length: 200 }, (_, n) => `job-${n}`);
       for (const id of ids) {
         const version = 1 + random.below(2);
-        await queue.enqueue(job('versioned', 3, { version }), { version }, { id: `${id}-${version}` });
+        await queue.enqueue(versioned(version), { version }, { id: `${id}-${version}` });
       }
       const all = await until(() => fleet.ends().size === ids.length, 400_000);
       const { dead } = await queue.stats();

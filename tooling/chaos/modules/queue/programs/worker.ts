@@ -63,7 +63,7 @@ defineJob({
   name: 'versioned',
   schema,
   handler: (_, { id, attempt }) => say('end', id, version, attempt),
-  options: { version },
+  options: version === 1 ? {} : { version, migrate: { 1: (payload) => payload } },
 });
 await startWorker({ signals: true, concurrency: 10, grace: '10s' });
 say('ready');
