@@ -13,7 +13,7 @@ export interface ServerTime {
 
 /** A difference below this is as well the way to Redis and back. */
 const LEAST = 1000;
-/** An answer that took longer tells too little. */
+/** After an answer that took longer, a clock that may be right is not called so. */
 const SLOW = 500;
 
 /** Makes {@link ServerTime}: the machine's own until it is measured. */
@@ -26,9 +26,11 @@ export function serverTime(): ServerTime {
       const from = Date.now();
       const [seconds = 0, micros = 0] = ((await client.call('TIME')) as string[]).map(Number);
       const took = Date.now() - from;
-      if (took < 0 || took > SLOW) return;
+      // The clock was set meanwhile.
+      if (took < 0) return;
       const found = from + took / 2 - (seconds * 1000 + micros / 1000);
-      ahead = Math.abs(found) < LEAST ? 0 : Math.round(found);
+      if (Math.abs(found) >= Math.max(LEAST, took)) ahead = Math.round(found);
+      else if (took <= SLOW) ahead = 0;
     },
   };
 }
