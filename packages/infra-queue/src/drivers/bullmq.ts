@@ -1,6 +1,5 @@
 import { type Clock, type Logger, logger, systemClock } from '@vibeonrails/infra-core';
 import type {
-  CancelResult,
   Consumer,
   DriverJob,
   Gate,
@@ -12,7 +11,8 @@ import type {
 } from '../driver.ts';
 import { addTogether } from './bullmq/adding.ts';
 import { threadAddress } from './bullmq/address.ts';
-import { type BullmqConsumer, cancelRun, consumeQueue } from './bullmq/consumer.ts';
+import { cancelJob } from './bullmq/cancelling.ts';
+import { type BullmqConsumer, consumeQueue } from './bullmq/consumer.ts';
 import { discardDead, retryDead } from './bullmq/dead.ts';
 import { evictionWarning } from './bullmq/eviction.ts';
 import { restoreSchedules } from './bullmq/flushed.ts';
@@ -20,9 +20,9 @@ import { enterGate, leaveGate } from './bullmq/gates.ts';
 import { recall, remember } from './bullmq/memory-fields.ts';
 import { quietly } from './bullmq/patience.ts';
 import { findJob, listJobs, queueCounts } from './bullmq/reading.ts';
-import { CANCEL } from './bullmq/scripts.ts';
+import { cancelRun } from './bullmq/running.ts';
 import { clockWarning } from './bullmq/server-time.ts';
-import { openStore, type Store, type StoreOptions } from './bullmq/store.ts';
+import { openStore, type StoreOptions } from './bullmq/store.ts';
 import { forgetSchedule, startTicker, storedSchedules, storeSchedule, type Ticker } from './bullmq/ticker.ts';
 
 /** How the BullMQ driver is made. */
@@ -135,23 +135,4 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
     },
     close: () => store.close(),
   };
-}
-
-/** Cancels a job in whatever queue. `here` is told the queue of one that runs, which may be in this process. */
-function cancelJob(store: Store, id: string, here: (queue: string) => void): Promise<CancelResult> {
-  return store.run(async (access) => {
-    for (const queue of await store.names(access)) {
-      const { key } = store.keys(queue);
-      const lists = ['wait', 'prioritized', 'delayed', 'active', 'infra:cancelled', 'infra:kept', 'marker'];
-      const places = [id, ...lists].map(key);
-      const args = [id, key(''), Date.now()];
-      const reply = await access.client.call('EVAL', CANCEL, places.length, ...places, ...args);
-      const [result, gate] = reply as [CancelResult, string?];
-      if (result === 'signalled') here(queue);
-      // A place may have been kept for it.
-      if (gate) await leaveGate(store, queue, id, '', JSON.parse(gate) as Gate).catch(() => undefined);
-      if (result !== 'unknown') return result;
-    }
-    return 'unknown';
-  });
 }

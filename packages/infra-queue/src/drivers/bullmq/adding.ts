@@ -1,8 +1,40 @@
 import type { JobsOptions } from 'bullmq';
 import type { Added, NewJob, Priority } from '../../driver.ts';
+import { UNMARK } from './cancelling.ts';
 import { unmarkArguments } from './keys.ts';
-import { MAKE_ROOM, UNMARK } from './scripts.ts';
 import type { Access, Store } from './store.ts';
+
+/**
+ * Makes room for a job that may replace the holder of its unique key. BullMQ replaces a delayed job only, so one that
+ * waits becomes delayed first. While the holder is active, BullMQ keeps a job with `keep-last`, and tells nobody: a hash
+ * of ours says under which key it is. KEYS: the new job, the unique key, wait, prioritized, delayed, active, the kept job
+ * of the key, our hash. ARGV: `keep-last` or `replace`, id, unique key, the key of a kept job without its unique key, the
+ * time. 0 for nothing, 1 when the holder gives way, 2 when the new job will be kept, 3 in the place of another, 4 when it
+ * is kept already.
+ */
+const MAKE_ROOM = `
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+local holder = redis.call('GET', KEYS[2])
+if not holder then return 0 end
+local former = redis.call('HGET', KEYS[7], 'jid')
+local gives = redis.call('ZSCORE', KEYS[5], holder)
+if not gives and (redis.call('LREM', KEYS[3], 1, holder) > 0 or redis.call('ZREM', KEYS[4], holder) > 0) then
+  redis.call('ZADD', KEYS[5], 0, holder)
+  gives = true
+end
+if gives then
+  if former then redis.call('HDEL', KEYS[8], former) end
+  return 1
+end
+if ARGV[1] ~= 'keep-last' or not redis.call('LPOS', KEYS[6], holder) then return 0 end
+if former == ARGV[2] then return 4 end
+if former then redis.call('HDEL', KEYS[8], former) end
+for _, id in ipairs(redis.call('HRANDFIELD', KEYS[8], 2)) do
+  local unique = string.match(redis.call('HGET', KEYS[8], id), ':(.*)')
+  if redis.call('HGET', ARGV[4] .. unique, 'jid') ~= id then redis.call('HDEL', KEYS[8], id) end
+end
+redis.call('HSET', KEYS[8], ARGV[2], ARGV[5] .. ':' .. ARGV[3])
+return former and 3 or 2`;
 
 /** All of ours have one: BullMQ runs jobs without a priority before those with any. */
 export const PRIORITY_NUMBERS: Record<Priority, number> = { high: 1, normal: 2, low: 3 };

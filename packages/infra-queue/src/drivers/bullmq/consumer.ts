@@ -1,14 +1,14 @@
 import type { Logger } from '@vibeonrails/infra-core';
 import type { Job, Worker } from 'bullmq';
 import type { Consumer, DriverJob, KeepPolicy, Outcome, Process, Run, TimeLimit } from '../../driver.ts';
-import { JobCancelledError, JobLostError } from '../../errors.ts';
 import type { ThreadAddress } from './address.ts';
+import { CANCELLED, isCancelled, pollCancelled, UNMARK, unmark, wouldRunAgain } from './cancelling.ts';
 import { unmarkArguments } from './keys.ts';
 import { LOCK, RENEW_EVERY, renewLocks } from './lock-renewal.ts';
 import { watchLocks } from './locks.ts';
 import { quietly, within } from './patience.ts';
 import { driverJob } from './records.ts';
-import { UNMARK } from './scripts.ts';
+import { lose, lostAgain, type Running, withLosses } from './running.ts';
 import { RetryError, type Settling, settle } from './settle.ts';
 import type { Bullmq, Store } from './store.ts';
 import { watchFetching } from './watchdog.ts';
@@ -26,18 +26,6 @@ export interface ConsumerHost {
   readonly tokens: WeakMap<DriverJob, string>;
 }
 
-/** A job that runs in this process. */
-interface Running {
-  readonly job: Job;
-  readonly run: Run;
-  /** Of its lock. */
-  readonly token: string;
-  /** True once it is no longer ours. */
-  lost: boolean;
-  /** True once it is known that it was cancelled. */
-  cancelled: boolean;
-}
-
 /** A consumer, and the jobs it runs. */
 export interface BullmqConsumer extends Consumer {
   readonly running: ReadonlyMap<string, Running>;
@@ -52,8 +40,6 @@ const LOOK_EVERY = 3000;
 const FRESH = RENEW_EVERY;
 /** How long a blocked event loop keeps a job without a `timeout`: it may never come back. */
 const LONGEST_BLOCK = 600_000;
-/** How often a job may lose its process while it runs, where it has fewer attempts. */
-const LOSSES = 3;
 const CANCEL_POLL = 500;
 const SWEEP_EVERY = 60_000;
 const START_RETRY = 1000;
@@ -238,68 +224,6 @@ const retention = ({ count, age }: KeepPolicy['dead']): { count: number; age: nu
   count,
   age: Math.ceil(age / 1000),
 });
-
-function lose(entry: Running): void {
-  entry.lost = true;
-  entry.run.abort(new Error('the job was taken over by another worker'));
-}
-
-/** How often a job may lose its process while it runs. */
-const lossesOf = ({ opts }: Job): number => Math.max(opts.attempts ?? 0, LOSSES);
-
-/** A job that takes its process down each time must not go round for ever: it is handed out once more, to be given up. */
-function withLosses(handedOut: DriverJob, job: Job): DriverJob {
-  const { stalledCounter } = job;
-  return stalledCounter > 0 && stalledCounter === lossesOf(job)
-    ? { ...handedOut, lost: stalledCounter }
-    : handedOut;
-}
-
-/** Giving it up took its process down, too. */
-function lostAgain(job: Job, queue: string, log: Logger): Outcome | undefined {
-  if (job.stalledCounter <= lossesOf(job)) return undefined;
-  const error = new JobLostError(job.name, job.stalledCounter);
-  log.error({ err: error, job: job.name, job_id: job.id, queue }, 'the job is dead');
-  return { type: 'dead', error };
-}
-
-const CANCELLED: Outcome = Object.freeze({ type: 'discarded', reason: 'cancelled' });
-
-const wouldRunAgain = ({ type }: Outcome): boolean => type === 'released' || type === 'retry';
-
-/** Tells a run that its job was cancelled. */
-export function cancelRun(entry: Running | undefined): void {
-  if (!entry) return;
-  entry.cancelled = true;
-  entry.run.abort(new JobCancelledError(entry.job.id ?? ''));
-}
-
-/**
- * True for a job that was cancelled, maybe by another process a moment ago. Nobody asks where many go back at once: before
- * a gate, and when the worker stops.
- */
-async function isCancelled(store: Store, queue: string, entry: Running, outcome: Outcome): Promise<boolean> {
-  const { cancelled, job } = entry;
-  if (cancelled || (outcome.type === 'released' && (outcome.parked || outcome.delay === 0))) return cancelled;
-  const key = store.keys(queue).key('infra:cancelled');
-  return (await store.run(({ client }) => client.call('SISMEMBER', key, job.id ?? ''))) === 1;
-}
-
-async function pollCancelled(store: Store, queue: string, running: Map<string, Running>): Promise<void> {
-  const ids = [...running.keys()];
-  if (ids.length === 0) return;
-  const key = store.keys(queue).key('infra:cancelled');
-  const marks = await store.run(
-    async ({ client }) => (await client.call('SMISMEMBER', key, ...ids)) as number[],
-  );
-  const cancelled = ids.filter((_, i) => marks[i] === 1);
-  for (const id of cancelled) cancelRun(running.get(id));
-}
-
-/** The job ends: that it was cancelled concerns no later run. */
-async function unmark(store: Store, queue: string, id: string): Promise<void> {
-  await store.run(({ client }) => client.call('SREM', store.keys(queue).key('infra:cancelled'), id));
-}
 
 /** BullMQ forgets what is too old when another job ends; in a quiet queue none does. */
 async function sweepEnded(store: Store, queue: string, keep: KeepPolicy): Promise<void> {

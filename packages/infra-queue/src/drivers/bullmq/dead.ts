@@ -1,6 +1,18 @@
+import { UNMARK } from './cancelling.ts';
 import { unmarkArguments } from './keys.ts';
-import { DISCARD, UNMARK } from './scripts.ts';
 import type { Access, Store } from './store.ts';
+
+/** KEYS: failed. ARGV: the key of a job without its id, then ids. How many dead jobs are forgotten. */
+const DISCARD = `
+local count = 0
+for i = 2, #ARGV do
+  if redis.call('ZREM', KEYS[1], ARGV[i]) == 1 then
+    local job = ARGV[1] .. ARGV[i]
+    redis.call('DEL', job, job .. ':logs', job .. ':dependencies', job .. ':processed', job .. ':failed', job .. ':unsuccessful')
+    count = count + 1
+  end
+end
+return count`;
 
 /** Lets dead jobs wait again, with all their attempts. How many of the ids were dead. */
 export async function retryDead(store: Store, ids: readonly string[]): Promise<number> {

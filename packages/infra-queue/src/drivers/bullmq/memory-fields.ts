@@ -1,5 +1,9 @@
-import { SET_FIELD } from './scripts.ts';
 import type { Store } from './store.ts';
+
+/** Sets a field of a job that is there. KEYS: the job. ARGV: field, value. */
+export const SET_FIELD: string = `
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
+return 0`;
 
 /** What a job remembers lies in its own hash, and goes with it. */
 const FIELD = 'infra:memory:';

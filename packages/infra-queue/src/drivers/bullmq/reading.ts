@@ -8,8 +8,8 @@ import {
   type Retention,
 } from '../../driver.ts';
 import { PRIORITY_NUMBERS } from './adding.ts';
+import { FIND, FIND_KEPT, LIST, STATS } from './reading-scripts.ts';
 import { dueScore, jobRecord, type Row } from './records.ts';
-import { FIND, FIND_KEPT, LIST, STATS } from './scripts.ts';
 import type { Access, Store } from './store.ts';
 
 const PAGE = 200;

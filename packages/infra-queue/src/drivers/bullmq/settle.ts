@@ -3,8 +3,8 @@ import type { Job } from 'bullmq';
 import type { Failure, Gate, Outcome } from '../../driver.ts';
 import { failureOf } from '../../payload.ts';
 import { leaveGate } from './gates.ts';
+import { SET_FIELD } from './memory-fields.ts';
 import { FAILURE_FIELD } from './records.ts';
-import { SET_FIELD } from './scripts.ts';
 import type { Bullmq, Store } from './store.ts';
 
 /** A run whose outcome is to be written. */

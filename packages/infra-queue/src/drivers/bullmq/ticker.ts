@@ -3,8 +3,8 @@ import type { Schedule, ScheduleRecord } from '../../driver.ts';
 import { dueTicks, nextTick, tickJob } from '../../schedule.ts';
 import { addToQueue } from './adding.ts';
 import { registryKey } from './keys.ts';
-import { ADVANCE, MISSING, SCHEDULE, UNSCHEDULE } from './scripts.ts';
 import type { Access, Store } from './store.ts';
+import { ADVANCE, MISSING, SCHEDULE, UNSCHEDULE } from './ticker-scripts.ts';
 
 const SCHEDULES = 'infra:schedules';
 const NEXT = 'infra:next';
