@@ -108,6 +108,25 @@ describeWith('redis', 'a queue whose Redis fails', { appendonly: true }, (redis)
     expect((await queue.stats()).completed).toBeGreaterThanOrEqual(2);
   });
 
+  test('frozen: the deadline is one of the whole call, whatever it waits for', {
+    timeout: 60_000,
+  }, async () => {
+    const { queue, clock } = bench({ redis: { url: redis().url }, timeout: '10m' });
+    const job = numbers(new Set());
+    await queue.enqueue(job, 1);
+    redis().pause();
+    let error: unknown;
+    void timed(queue.enqueue(job, 2)).then((outcome) => {
+      error = outcome.error;
+    });
+    const late = async (): Promise<unknown> => {
+      await clock.advance('10m');
+      return error;
+    };
+    await expect.poll(late, poll).toEqual(unavailable);
+    redis().resume();
+  });
+
   test('frozen: noting progress fails in time', { timeout: 60_000 }, async () => {
     const queue = open();
     let noted: Awaited<ReturnType<typeof timed>> | undefined;
