@@ -1,4 +1,5 @@
 // A module for `infra-queue work`: a job that blocks the event loop. Run by itself, it enqueues one and prints its id.
+// @boundaries-ignore it is installed where this file is copied to
 import { defineJob, enqueue, queue } from '@vibeonrails/infra-queue';
 
 const job = defineJob({

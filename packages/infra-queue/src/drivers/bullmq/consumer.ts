@@ -1,6 +1,6 @@
 import type { Logger } from '@vibeonrails/infra-core';
 import type { Job, Worker } from 'bullmq';
-import type { Consumer, DriverJob, KeepPolicy, Outcome, Process, Run, TimeLimit } from '../../driver.ts';
+import type { Consumer, DriverJob, KeepPolicy, Process, TimeLimit } from '../../driver.ts';
 import type { ThreadAddress } from './address.ts';
 import { CANCELLED, isCancelled, pollCancelled, UNMARK, unmark, wouldRunAgain } from './cancelling.ts';
 import { unmarkArguments } from './keys.ts';
