@@ -18,7 +18,16 @@ interface Holder {
   readonly value: unknown;
 }
 
-const keyOf = (name: string): symbol => Symbol.for(`@vibeonrails/infra/${name}`);
+const keys = new Map<string, symbol>();
+
+function keyOf(name: string): symbol {
+  // Kept: slots are asked for on every job and every call, and a symbol's name has to be put together.
+  const known = keys.get(name);
+  if (known) return known;
+  const key = Symbol.for(`@vibeonrails/infra/${name}`);
+  keys.set(name, key);
+  return key;
+}
 
 /**
  * The one object called `name` in this process, whichever installed copy of a package made it.

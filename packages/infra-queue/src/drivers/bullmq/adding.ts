@@ -1,4 +1,4 @@
-import type { JobsOptions } from 'bullmq';
+import type { JobsOptions, RedisQueueBackend } from 'bullmq';
 import type { Added, NewJob, Priority } from '../../driver.ts';
 import { UNMARK } from './cancelling.ts';
 import { unmarkArguments } from './keys.ts';
@@ -39,7 +39,7 @@ return former and 3 or 2`;
 /** All of ours have one: BullMQ runs jobs without a priority before those with any. */
 export const PRIORITY_NUMBERS: Record<Priority, number> = { high: 1, normal: 2, low: 3 };
 
-/** The part of ioredis's transactions and pipelines that is used here. */
+/** The part of ioredis's transactions that is used here. */
 interface Transaction {
   exists(key: string): unknown;
   eval(script: string, keys: number, ...args: (string | number)[]): unknown;
@@ -112,8 +112,8 @@ function byQueue(jobs: readonly NewJob[]): Map<string, NewJob[]> {
 }
 
 /**
- * Stores jobs of one queue together. BullMQ does not say when an id is there already, so one that the caller chose is
- * looked for just before, in a transaction. `also` adds commands at its end.
+ * Stores jobs of one queue together. Those that no other can be in the way of are one command each; `also` adds commands
+ * to the end of a transaction.
  */
 export async function addToQueue(
   store: Store,
@@ -122,26 +122,41 @@ export async function addToQueue(
   jobs: readonly NewJob[],
   also?: (transaction: Transaction) => void,
 ): Promise<Added[]> {
-  const { key } = store.keys(name);
   const backend = access.queue(name).getBackend();
-  const client = await backend.client;
-  const chosen = jobs.filter(({ generated }) => !generated);
-  const alone = chosen.length === 0 && !also && !jobs.some(mayReplace);
-  const batch = alone ? client.pipeline() : client.multi();
-  const plain = batch as unknown as Transaction;
   const now = store.time.now();
   const prepared = jobs.map((job) => bullmqJob(job, now));
+  if (also || !jobs.every((job) => job.generated && !mayReplace(job)))
+    return addInTransaction(store, backend, name, jobs, prepared, also);
+  const client = await backend.client;
+  const ids = await Promise.all(
+    jobs.map(({ id }, i) => backend.addJobToTransaction(client, prepared[i] as never, id)),
+  );
+  return ids.map((id, i) => ({ id, status: id === jobs[i]?.id ? 'enqueued' : 'duplicate' }));
+}
+
+/** BullMQ does not say when an id is there already, so one that the caller chose is looked for just before. */
+async function addInTransaction(
+  store: Store,
+  backend: RedisQueueBackend,
+  name: string,
+  jobs: readonly NewJob[],
+  prepared: readonly object[],
+  also: ((transaction: Transaction) => void) | undefined,
+): Promise<Added[]> {
+  const { key } = store.keys(name);
+  const batch = (await backend.client).multi();
+  const transaction = batch as unknown as Transaction;
+  const chosen = jobs.filter(({ generated }) => !generated).map(({ id }) => id);
+  if (chosen.length > 0) transaction.eval(UNMARK, ...unmarkArguments(store.keys(name)), ...chosen);
   const queued: Promise<unknown>[] = [];
-  if (chosen.length > 0)
-    plain.eval(UNMARK, ...unmarkArguments(store.keys(name)), ...chosen.map(({ id }) => id));
   for (const [i, job] of jobs.entries()) {
-    if (!job.generated) plain.exists(key(job.id));
-    if (mayReplace(job)) plain.eval(MAKE_ROOM, ...roomArguments(job, key));
+    if (!job.generated) transaction.exists(key(job.id));
+    if (mayReplace(job)) transaction.eval(MAKE_ROOM, ...roomArguments(job, key));
     queued.push(backend.addJobToTransaction(batch, prepared[i] as never, job.id));
   }
-  also?.(plain);
+  also?.(transaction);
   await Promise.all(queued);
-  const replies = (await plain.exec()) ?? [];
+  const replies = (await transaction.exec()) ?? [];
   let next = 0;
   const read = (): [Error | null, unknown] =>
     replies[next++] ?? [new Error('the transaction was dropped'), null];

@@ -16,7 +16,7 @@ const priorityOf = (number: number): Priority => (number >= 3 ? 'low' : number =
 /** A job that BullMQ hands out, as the driver hands it out. */
 export function driverJob(queue: string, job: Job): DriverJob {
   const { tick, telemetry, deduplication } = job.opts as Job['opts'] & OurOptions;
-  return {
+  const handedOut: { -readonly [K in keyof DriverJob]: DriverJob[K] } = {
     id: job.id ?? '',
     name: job.name,
     queue,
@@ -25,15 +25,15 @@ export function driverJob(queue: string, job: Job): DriverJob {
     attempt: job.attemptsMade + job.stalledCounter + 1,
     starts: job.attemptsStarted,
     addedAt: job.timestamp,
-    ...(tick === undefined ? {} : { tick }),
-    ...(deduplication?.keepLastIfActive && deduplication.ttl
-      ? { apart: { key: deduplication.id, ms: deduplication.ttl } }
-      : {}),
   };
+  if (tick !== undefined) handedOut.tick = tick;
+  if (deduplication?.keepLastIfActive && deduplication.ttl)
+    handedOut.apart = { key: deduplication.id, ms: deduplication.ttl };
+  return handedOut;
 }
 
 function metaOf(text: string | undefined): Record<string, string> {
-  const found = parsed(text);
+  const found = text === undefined ? undefined : parsed(text);
   if (typeof found !== 'object' || found === null) return {};
   return Object.fromEntries(
     Object.entries(found).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
