@@ -64,6 +64,8 @@ const IDLE_POLL_MAX = 100;
 const GATE_RETRY = 1000;
 /** The longest wait before a job nobody here knows is offered again. */
 const UNKNOWN_JOB_MAX = 60_000;
+/** The same of a cron's run: the next ones may wait for it to end. */
+const UNKNOWN_TICK_MAX = 5000;
 /** A run of a cron that nobody knows for so long is given up. */
 const UNKNOWN_TICK_AGE = 86_400_000;
 
@@ -226,7 +228,8 @@ async function unknownJob(job: DriverJob, { driver, clock, log }: WorkerHost): P
       return { type: 'discarded', reason };
     }
   }
-  const delay = Math.min(1000 * 2 ** (job.starts - 1), UNKNOWN_JOB_MAX);
+  const longest = job.queue === CRON_QUEUE ? UNKNOWN_TICK_MAX : UNKNOWN_JOB_MAX;
+  const delay = Math.min(1000 * 2 ** (job.starts - 1), longest);
   log.warn(
     { job: job.name, job_id: job.id, queue: job.queue, delay },
     `${whyUnknown(job)}: the job goes back to its queue`,
