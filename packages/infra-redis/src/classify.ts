@@ -29,7 +29,9 @@ export function wordsOf(thrown: unknown): string {
     code?: unknown;
   };
   if (lastNodeError instanceof Error) return wordsOf(lastNodeError);
-  if (previousErrors?.[0] instanceof Error) return wordsOf(previousErrors[0]);
+  const refused = previousErrors?.[0];
+  // Where the connection gave up, one error stands for the transaction and for each of its commands.
+  if (refused instanceof Error && refused !== thrown) return wordsOf(refused);
   // With several addresses for a host, Node reports a code and no message.
   return thrown.message || (typeof code === 'string' ? code : thrown.name);
 }

@@ -397,6 +397,17 @@ describeWith('redis', 'a server that goes and comes back', { own: true }, (serve
     expect([code, ms < 15_000]).toEqual(['E_REDIS_UNAVAILABLE', true]);
     await server().restart();
   });
+
+  test('so does a transaction, whose commands and end all fail by one error', async () => {
+    const redis = connect({ url: server().url, maxRetries: 1, commandTimeout: '30s' });
+    await redis.ready();
+    await server().kill();
+    const { error } = await failure(
+      redis.run((client) => (client as Redis6).multi().set('a', '1').set('b', '2').exec()),
+    );
+    expect(error).toMatchObject({ code: 'E_REDIS_UNAVAILABLE', retryable: true });
+    await server().restart();
+  });
 });
 
 test('a host that does not exist is a coded error that names it', async () => {
