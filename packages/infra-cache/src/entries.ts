@@ -1,12 +1,5 @@
-import type { Clock } from '@vibeonrails/infra-core';
 import { LRUCache } from 'lru-cache';
-
-/** How many bytes entries may take, and by which clock they expire. */
-export interface EntriesOptions {
-  /** The most memory the entries may take, in bytes. The least recently used go first. */
-  readonly maxBytes: number;
-  readonly clock: Clock;
-}
+import type { EntriesOptions } from './options.ts';
 
 /** Texts by key, each with an expiry. */
 export type Entries = LRUCache<string, string>;

@@ -17,7 +17,13 @@ import {
 import type { CacheDriver } from './driver.ts';
 import type { CacheMemoryOptions, CacheRedisOptions, RedisDriverOptions } from './drivers/redis.ts';
 import type { CacheSettings } from './engine.ts';
-import type { EntriesOptions } from './entries.ts';
+
+/** How many bytes entries may take, and by which clock they expire. */
+export interface EntriesOptions {
+  /** The most memory the entries may take, in bytes. The least recently used go first. */
+  readonly maxBytes: number;
+  readonly clock: Clock;
+}
 
 /** The drivers a cache can run on. */
 export type CacheDriverName = 'memory' | 'redis';

@@ -36,6 +36,14 @@ export interface Edits {
   readonly replace?: readonly { readonly file: string; readonly from: string; readonly to: string }[];
 }
 
+/** The file that exports a package's `VERSION`. */
+async function versionFileIn(dist: string): Promise<string> {
+  for (const file of await readdir(dist))
+    if (file.endsWith('.js') && /export const VERSION\b/.test(await readFile(join(dist, file), 'utf8')))
+      return file;
+  throw new Error(`No file of ${dist} exports VERSION.`);
+}
+
 /** Repacks a package under another version, with other ranges or other code, as a later or earlier release of it. */
 export async function variant(tarball: string, edits: Edits): Promise<string> {
   const out = await newFolder('variant');
@@ -46,7 +54,11 @@ export async function variant(tarball: string, edits: Edits): Promise<string> {
   const { version, dependencies } = edits;
   const next = { ...manifest, version, dependencies: { ...manifest.dependencies, ...dependencies } };
   await writeFile(file, JSON.stringify(next, null, 2));
-  const versionFile = { file: 'version.js', from: manifest.version, to: version };
+  const versionFile = {
+    file: await versionFileIn(join(out, 'package', 'dist')),
+    from: manifest.version,
+    to: version,
+  };
   for (const edit of [versionFile, ...(edits.replace ?? [])]) {
     const path = join(out, 'package', 'dist', edit.file);
     const text = await readFile(path, 'utf8');
