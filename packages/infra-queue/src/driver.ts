@@ -74,6 +74,8 @@ export interface DriverJob {
   readonly name: string;
   readonly queue: string;
   readonly payload: string;
+  /** The payload as data, where the driver has it at hand: for one handler, which may change it. */
+  readonly data?: unknown;
   readonly meta: Readonly<Record<string, string>>;
   /** 1 for the first. Only `retry` and `dead` outcomes, and a run that ended with its process, add to it. */
   readonly attempt: number;

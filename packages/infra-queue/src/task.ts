@@ -62,8 +62,10 @@ export function whyUnknown(stored: DriverJob): string {
 function jobTask(job: Job, stored: DriverJob): Task {
   const { retries, timeout, backoff, onDead } = job;
   let parsed: unknown;
+  // Where others look at the payload, too, the handler gets a copy: it may change what it is given.
+  const isShared = onDead || job.redact.length > 0 || job.concurrency || job.rateLimit;
   const run = (ctx: JobContext): unknown =>
-    unpackPayload(job, migrated(job, stored), (payload) => {
+    unpackPayload(job, migrated(job, stored, isShared ? undefined : stored.data), (payload) => {
       parsed = payload;
       return job.handler(payload, ctx);
     });
@@ -123,9 +125,9 @@ export function gateOf({ name, concurrency, rateLimit }: Job, payload: unknown):
   };
 }
 
-/** The payload of a stored job in the form of the job's version. */
-function migrated(job: Job, stored: StoredPayload): unknown {
-  let payload: unknown = JSON.parse(stored.payload);
+/** The payload of a stored job in the form of the job's version. `data`: a copy of it, where there is one. */
+function migrated(job: Job, stored: StoredPayload, data?: unknown): unknown {
+  let payload: unknown = data === undefined ? JSON.parse(stored.payload) : data;
   for (let version = versionOf(stored); version < job.version; version += 1) {
     const failed = (why: string, cause?: unknown): UnrecoverableError =>
       new UnrecoverableError(

@@ -1,25 +1,24 @@
 import { type Clock, type Logger, logger, systemClock } from '@vibeonrails/infra-core';
 import type {
   Consumer,
-  DriverJob,
-  Gate,
   KeepPolicy,
   Process,
   QueueDriver,
   Schedule,
   TimeLimit,
 } from '../driver.ts';
-import { addTogether } from './bullmq/adding.ts';
+import { addTogether } from './bullmq/adding-together.ts';
 import { threadAddress } from './bullmq/address.ts';
 import { cancelJob } from './bullmq/cancelling.ts';
 import { type BullmqConsumer, consumeQueue } from './bullmq/consumer.ts';
 import { discardDead, retryDead } from './bullmq/dead.ts';
 import { evictionWarning } from './bullmq/eviction.ts';
 import { restoreSchedules } from './bullmq/flushed.ts';
-import { enterGate, leaveGate } from './bullmq/gates.ts';
+import { enterGate } from './bullmq/gates.ts';
 import { recall, remember } from './bullmq/memory-fields.ts';
 import { quietly } from './bullmq/patience.ts';
 import { findJob, listJobs, queueCounts } from './bullmq/reading.ts';
+import type { HandedOut } from './bullmq/records.ts';
 import { cancelRun } from './bullmq/running.ts';
 import { clockWarning } from './bullmq/server-time.ts';
 import { openStore, type StoreOptions } from './bullmq/store.ts';
@@ -47,21 +46,8 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
   const store = openStore({ redis, prefix, timeout, clock, log });
   /** What this process has scheduled. */
   const scheduled = new Map<string, Schedule>();
-  /** The tokens of the runs of this process, and the gates they have passed: a job may run again while a run that lost it goes on. */
-  const tokens = new WeakMap<DriverJob, string>();
-  const inside = new WeakMap<DriverJob, Gate>();
   const consumers = new Map<BullmqConsumer, { queue: string; ticker: Ticker }>();
 
-  /** Gives the place at a gate back: with the outcome, whatever becomes of that. */
-  const leaving =
-    (process: Process): Process =>
-    async (job, run) => {
-      const outcome = await process(job, run);
-      const gate = inside.get(job);
-      if (gate)
-        await leaveGate(store, job.queue, job.id, tokens.get(job) ?? '', gate).catch(quietly(log, job.queue));
-      return outcome;
-    };
   const running = (queue: string, id: string) =>
     [...consumers]
       .filter(([, served]) => served.queue === queue)
@@ -73,8 +59,8 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
     ready: () => store.ready(),
     add: addTogether(store),
     consume(queue: string, concurrency: number, process: Process, limit?: TimeLimit): Consumer {
-      const host = { store, keep, log, address: threadAddress(redis), watchEvery, tokens };
-      const consumer = consumeQueue(host, queue, concurrency, leaving(process), limit);
+      const host = { store, keep, log, address: threadAddress(redis), watchEvery };
+      const consumer = consumeQueue(host, queue, concurrency, process, limit);
       const ticker = startTicker(store, queue, (name) => scheduled.has(name), quietly(log, queue));
       const ours = (): Schedule[] => [...scheduled.values()].filter((schedule) => schedule.queue === queue);
       const forgetSchedules = restoreSchedules(store, queue, ours, quietly(log, queue));
@@ -94,8 +80,9 @@ export function bullmqDriver(options: BullmqDriverOptions): QueueDriver {
       };
     },
     async enter(job, gate) {
-      const wait = await enterGate(store, job, tokens.get(job) ?? '', gate);
-      if (wait === 0) inside.set(job, gate);
+      const handedOut = job as HandedOut;
+      const wait = await enterGate(store, job, handedOut.token, gate);
+      if (wait === 0) handedOut.gate = gate;
       return wait;
     },
     async progress(queue, id, value) {

@@ -2,6 +2,7 @@ import type { JobsOptions, RedisQueueBackend } from 'bullmq';
 import type { Added, NewJob, Priority } from '../../driver.ts';
 import { UNMARK } from './cancelling.ts';
 import { unmarkArguments } from './keys.ts';
+import { shareWrite } from './one-write.ts';
 import type { Access, Store } from './store.ts';
 
 /**
@@ -39,6 +40,9 @@ return former and 3 or 2`;
 /** All of ours have one: BullMQ runs jobs without a priority before those with any. */
 export const PRIORITY_NUMBERS: Record<Priority, number> = { high: 1, normal: 2, low: 3 };
 
+/** What a backend of BullMQ's sends its commands by. */
+export type BackendClient = Awaited<RedisQueueBackend['client']>;
+
 /** The part of ioredis's transactions that is used here. */
 interface Transaction {
   exists(key: string): unknown;
@@ -53,7 +57,7 @@ export interface OurOptions {
 }
 
 /** Stores jobs of any queues. */
-async function addJobs(store: Store, jobs: readonly NewJob[]): Promise<readonly Added[]> {
+export async function addJobs(store: Store, jobs: readonly NewJob[]): Promise<readonly Added[]> {
   const added = new Map<NewJob, Added>();
   await store.run(async (access) => {
     for (const [queue, group] of byQueue(jobs)) {
@@ -65,40 +69,6 @@ async function addJobs(store: Store, jobs: readonly NewJob[]): Promise<readonly 
     }
   });
   return jobs.map((job) => added.get(job) as Added);
-}
-
-const MOST_AT_ONCE = 500;
-
-/** Jobs of one queue that are stored together, and what came of them. */
-interface Batch {
-  readonly jobs: NewJob[];
-  readonly added: Promise<readonly Added[]>;
-}
-
-/**
- * {@link addJobs} for calls of one job each: those of one queue and one turn of the event loop share a transaction. Those
- * of another queue do not, because in a cluster its master may be the one that is gone.
- */
-export function addTogether(store: Store): (jobs: readonly NewJob[]) => Promise<readonly Added[]> {
-  const open = new Map<string, Batch>();
-  const start = (queue: string): Batch => {
-    const jobs: NewJob[] = [];
-    const added = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
-      if (open.get(queue)?.jobs === jobs) open.delete(queue);
-      return addJobs(store, jobs);
-    });
-    const batch = { jobs, added };
-    open.set(queue, batch);
-    return batch;
-  };
-  return async (jobs) => {
-    const [job] = jobs;
-    if (!job || jobs.length > 1) return addJobs(store, jobs);
-    const waiting = open.get(job.queue);
-    const batch = waiting && waiting.jobs.length < MOST_AT_ONCE ? waiting : start(job.queue);
-    const at = batch.jobs.push(job) - 1;
-    return [(await batch.added)[at] as Added];
-  };
 }
 
 function byQueue(jobs: readonly NewJob[]): Map<string, NewJob[]> {
@@ -124,14 +94,31 @@ export async function addToQueue(
 ): Promise<Added[]> {
   const backend = access.queue(name).getBackend();
   const now = store.time.now();
-  const prepared = jobs.map((job) => bullmqJob(job, now));
-  if (also || !jobs.every((job) => job.generated && !mayReplace(job)))
+  if (also || !jobs.every(isAlone)) {
+    const prepared = jobs.map((job) => bullmqJob(job, now));
     return addInTransaction(store, backend, name, jobs, prepared, also);
+  }
   const client = await backend.client;
-  const ids = await Promise.all(
-    jobs.map(({ id }, i) => backend.addJobToTransaction(client, prepared[i] as never, id)),
+  return Promise.all(
+    jobs.map((job) => {
+      shareWrite(access.client);
+      return addAlone(backend, client, job, now);
+    }),
   );
-  return ids.map((id, i) => ({ id, status: id === jobs[i]?.id ? 'enqueued' : 'duplicate' }));
+}
+
+/** Whether no other job can be in the way of this one: then it is one command. */
+export const isAlone = (job: NewJob): boolean => job.generated === true && !mayReplace(job);
+
+/** Stores a job that {@link isAlone}. The command is on its way when this returns. */
+export async function addAlone(
+  backend: RedisQueueBackend,
+  client: BackendClient,
+  job: NewJob,
+  now: number,
+): Promise<Added> {
+  const id = await backend.addJobToTransaction(client, bullmqJob(job, now) as never, job.id);
+  return { id, status: id === job.id ? 'enqueued' : 'duplicate' };
 }
 
 /** BullMQ does not say when an id is there already, so one that the caller chose is looked for just before. */

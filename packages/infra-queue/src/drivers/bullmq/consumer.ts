@@ -1,14 +1,15 @@
 import type { Logger } from '@vibeonrails/infra-core';
 import type { Job, Worker } from 'bullmq';
-import type { Consumer, DriverJob, KeepPolicy, Process, TimeLimit } from '../../driver.ts';
+import type { Consumer, KeepPolicy, Process, TimeLimit } from '../../driver.ts';
 import type { ThreadAddress } from './address.ts';
 import { CANCELLED, isCancelled, pollCancelled, UNMARK, unmark, wouldRunAgain } from './cancelling.ts';
+import { leaveGate } from './gates.ts';
 import { unmarkArguments } from './keys.ts';
 import { LOCK, RENEW_EVERY, renewLocks } from './lock-renewal.ts';
 import { watchLocks } from './locks.ts';
 import { quietly, within } from './patience.ts';
-import { driverJob } from './records.ts';
-import { lose, lostAgain, type Running, withLosses } from './running.ts';
+import { HandedOut } from './records.ts';
+import { lose, lostAgain, type Running } from './running.ts';
 import { RetryError, type Settling, settle } from './settle.ts';
 import type { Bullmq, Store } from './store.ts';
 import { watchFetching } from './watchdog.ts';
@@ -22,8 +23,6 @@ export interface ConsumerHost {
   readonly address: ThreadAddress | undefined;
   /** Milliseconds between two looks at whether the worker goes on. @default 5000 */
   readonly watchEvery?: number | undefined;
-  /** Is told the token of each run, by the job as it was handed out. */
-  readonly tokens: WeakMap<DriverJob, string>;
 }
 
 /** A consumer, and the jobs it runs. */
@@ -54,7 +53,7 @@ export function consumeQueue(
   process: Process,
   limit: TimeLimit = () => undefined,
 ): BullmqConsumer {
-  const { store, keep, log, address, watchEvery = 5000, tokens } = host;
+  const { store, keep, log, address, watchEvery = 5000 } = host;
   const base = store.keys(queue).key('');
   const locks = address && watchLocks(base, concurrency, address, log);
   const running = new Map<string, Running>();
@@ -85,12 +84,11 @@ export function consumeQueue(
       cancelled: false,
     };
     const settling: Settling = { bullmq, store, queue, job, token: entry.token, log };
-    const handedOut = withLosses(driverJob(queue, job), job);
+    const handedOut = new HandedOut(queue, job, entry.token);
     fetched += 1;
     // What was on its way when the consumer stopped goes back.
     if (stopped) return settle(settling, { type: 'released', delay: 0 });
     running.set(id, entry);
-    tokens.set(handedOut, entry.token);
     const release = locks?.hold(id, entry.token, Date.now() + (limit(handedOut) ?? LONGEST_BLOCK));
     try {
       // It may have been on its way for long, behind a handler that blocked: then it may be another worker's by now.
@@ -101,6 +99,8 @@ export function consumeQueue(
         });
       if (entry.lost) throw new bullmq.WaitingError();
       const decided = lostAgain(job, queue, log) ?? (await process(handedOut, entry.run));
+      // With the outcome, whatever becomes of that.
+      if (handedOut.gate) await leaveGate(store, queue, id, entry.token, handedOut.gate).catch(quiet);
       if (entry.lost) throw new bullmq.WaitingError();
       const stops = wouldRunAgain(decided) && (await isCancelled(store, queue, entry, decided).catch(quiet));
       const outcome = stops ? CANCELLED : decided;

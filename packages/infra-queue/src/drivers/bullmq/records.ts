@@ -1,6 +1,7 @@
 import type { Job } from 'bullmq';
-import type { DriverJob, Failure, JobRecord, JobState, Priority } from '../../driver.ts';
+import type { DriverJob, Failure, Gate, JobRecord, JobState, Priority } from '../../driver.ts';
 import type { OurOptions } from './adding.ts';
+import { tooManyLosses } from './running.ts';
 
 /** The field of a job that holds its failure in full; BullMQ keeps its message and stack beside it. */
 export const FAILURE_FIELD = 'infra:failure';
@@ -13,23 +14,47 @@ export const dueScore = (now: number): string => String((now + 1) * SCORE - 1);
 
 const priorityOf = (number: number): Priority => (number >= 3 ? 'low' : number === 2 ? 'normal' : 'high');
 
-/** A job that BullMQ hands out, as the driver hands it out. */
-export function driverJob(queue: string, job: Job): DriverJob {
-  const { tick, telemetry, deduplication } = job.opts as Job['opts'] & OurOptions;
-  const handedOut: { -readonly [K in keyof DriverJob]: DriverJob[K] } = {
-    id: job.id ?? '',
-    name: job.name,
-    queue,
-    payload: JSON.stringify(job.data) ?? 'null',
-    meta: metaOf(telemetry?.metadata),
-    attempt: job.attemptsMade + job.stalledCounter + 1,
-    starts: job.attemptsStarted,
-    addedAt: job.timestamp,
-  };
-  if (tick !== undefined) handedOut.tick = tick;
-  if (deduplication?.keepLastIfActive && deduplication.ttl)
-    handedOut.apart = { key: deduplication.id, ms: deduplication.ttl };
-  return handedOut;
+/** A job that BullMQ hands out under a lock, with what this driver knows of its run: it may run again while a run that lost it goes on. */
+export class HandedOut implements DriverJob {
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+  readonly data: unknown;
+  readonly meta: Readonly<Record<string, string>>;
+  readonly attempt: number;
+  readonly starts: number;
+  readonly addedAt: number;
+  declare readonly tick?: number;
+  declare readonly apart?: NonNullable<DriverJob['apart']>;
+  declare readonly lost?: number;
+  /** Of the lock under which it runs. */
+  readonly token: string;
+  /** The gate it has passed. */
+  gate: Gate | undefined;
+
+  constructor(queue: string, job: Job, token: string) {
+    const { tick, telemetry, deduplication } = job.opts as Job['opts'] & OurOptions;
+    this.id = job.id ?? '';
+    this.name = job.name;
+    this.queue = queue;
+    this.data = job.data;
+    this.meta = metaOf(telemetry?.metadata);
+    this.attempt = job.attemptsMade + job.stalledCounter + 1;
+    this.starts = job.attemptsStarted;
+    this.addedAt = job.timestamp;
+    this.token = token;
+    this.gate = undefined;
+    if (tick !== undefined) this.tick = tick;
+    if (deduplication?.keepLastIfActive && deduplication.ttl)
+      this.apart = { key: deduplication.id, ms: deduplication.ttl };
+    const lost = tooManyLosses(job);
+    if (lost !== undefined) this.lost = lost;
+  }
+
+  /** Made when it is asked for: BullMQ has parsed it already, and few look at the text. */
+  get payload(): string {
+    return JSON.stringify(this.data) ?? 'null';
+  }
 }
 
 function metaOf(text: string | undefined): Record<string, string> {

@@ -1,6 +1,6 @@
 import type { Logger } from '@vibeonrails/infra-core';
 import type { Job } from 'bullmq';
-import type { DriverJob, Outcome, Run } from '../../driver.ts';
+import type { Outcome, Run } from '../../driver.ts';
 import { JobCancelledError, JobLostError } from '../../errors.ts';
 
 /** A job that runs in this process. */
@@ -34,12 +34,10 @@ const LOSSES = 3;
 /** How often a job may lose its process while it runs. */
 const lossesOf = ({ opts }: Job): number => Math.max(opts.attempts ?? 0, LOSSES);
 
-/** A job that takes its process down each time must not go round for ever: it is handed out once more, to be given up. */
-export function withLosses(handedOut: DriverJob, job: Job): DriverJob {
+/** A job that takes its process down each time must not go round for ever: how often it has, once it is handed out to be given up. */
+export function tooManyLosses(job: Job): number | undefined {
   const { stalledCounter } = job;
-  return stalledCounter > 0 && stalledCounter === lossesOf(job)
-    ? { ...handedOut, lost: stalledCounter }
-    : handedOut;
+  return stalledCounter > 0 && stalledCounter === lossesOf(job) ? stalledCounter : undefined;
 }
 
 /** Giving it up took its process down, too. */

@@ -37,6 +37,8 @@ export interface Store {
   ready(): Promise<void>;
   /** Works with the store, within the deadline. @throws `E_QUEUE_UNAVAILABLE`, `E_QUEUE_CLOSED`, or what Redis refuses for good. */
   run<T>(work: (access: Access) => Promise<T>): Promise<T>;
+  /** What a call on a queue works with, where nothing has to be waited for: connected, and the queue noted. */
+  atHand(queue: string): Access | undefined;
   /** The connection of the workers, whose commands wait for a server that is away. */
   forWorkers(): Promise<{ connection: RedisConnection; bullmq: Bullmq }>;
   /** Makes the connection of the workers anew. Commands without a reply are sent again. */
@@ -60,6 +62,7 @@ export function openStore(options: StoreOptions): Store {
   const noted = new Map<string, number>();
   const time = serverTime();
   let producing: RedisClient | undefined;
+  let latest: Access | undefined;
   let opening: Promise<{ bullmq: Bullmq; producer: RedisConnection }> | undefined;
   let checked: Promise<void> | undefined;
   let workers: Promise<RedisConnection> | undefined;
@@ -108,6 +111,7 @@ export function openStore(options: StoreOptions): Store {
     queues.set(name, queue);
     return queue;
   };
+  const isNoted = (queue: string): boolean => (noted.get(queue) ?? 0) > Date.now() - NOTE_FOR;
   const bounded = <T>(work: () => Promise<T>): Promise<T> =>
     new Promise<T>((resolve, reject) => {
       const cancel = clock.after(timeout, () =>
@@ -129,13 +133,19 @@ export function openStore(options: StoreOptions): Store {
         return await bounded(async () => {
           await check();
           const { bullmq, producer } = await open();
-          return producer.run((client) =>
-            work({ client, bullmq, queue: (name) => queueOf(bullmq, client, name) }),
-          );
+          return producer.run((client) => {
+            if (latest?.client !== client)
+              latest = { client, bullmq, queue: (name) => queueOf(bullmq, client, name) };
+            return work(latest);
+          });
         });
       } catch (thrown) {
         throw closed ? new QueueClosedError() : unavailable(thrown);
       }
+    },
+    atHand(queue) {
+      if (closed || latest?.client.status !== 'ready' || !isNoted(queue)) return undefined;
+      return latest;
     },
     async forWorkers() {
       if (closed) throw new QueueClosedError();
@@ -152,7 +162,7 @@ export function openStore(options: StoreOptions): Store {
     },
     keys: (queue) => keysOf(prefix, queue),
     async note({ client }, queue) {
-      if ((noted.get(queue) ?? 0) > Date.now() - NOTE_FOR) return;
+      if (isNoted(queue)) return;
       await Promise.all([client.call('SADD', registryKey(prefix), queue), time.measure(client)]);
       noted.set(queue, Date.now());
     },

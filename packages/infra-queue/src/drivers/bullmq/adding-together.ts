@@ -1,0 +1,112 @@
+import type { RedisClient } from '@vibeonrails/infra-redis';
+import type { RedisQueueBackend } from 'bullmq';
+import type { Added, NewJob } from '../../driver.ts';
+import { addAlone, addJobs, type BackendClient, isAlone } from './adding.ts';
+import { shareWrite } from './one-write.ts';
+import type { Store } from './store.ts';
+
+const MOST_AT_ONCE = 500;
+
+/** Jobs of one queue that share a transaction, and what came of them. */
+interface Batch {
+  readonly jobs: NewJob[];
+  readonly added: Promise<readonly Added[]>;
+}
+
+/** What a job is sent by. */
+interface Way {
+  readonly backend: RedisQueueBackend;
+  readonly client: BackendClient;
+  readonly redis: RedisClient;
+}
+
+/** Jobs of one queue whose commands are on their way. */
+interface InFlight {
+  /** Resolves for each job when its command has been answered. */
+  readonly answers: Promise<void>[];
+  /** By the place of the job. */
+  readonly added: Added[];
+  /** What the first refused command was told. */
+  refused?: { readonly thrown: unknown };
+  /** Resolves when all are answered or the time is over, with why the rest was not added. */
+  readonly over: Promise<unknown>;
+}
+
+/**
+ * `addJobs` for calls of one job each. What can be sent at once is, so that Redis works while the next job is prepared. Other
+ * jobs of one queue and one turn of the event loop share a transaction. Those of another queue do not, because in a cluster its
+ * master may be the one that is gone. One deadline serves all of a turn.
+ */
+export function addTogether(store: Store): (jobs: readonly NewJob[]) => Promise<readonly Added[]> {
+  const batches = new Map<string, Batch>();
+  const inFlight = new Map<string, InFlight>();
+  const ways = new WeakMap<RedisQueueBackend, Way>();
+
+  const startBatch = (queue: string): Batch => {
+    const jobs: NewJob[] = [];
+    const added = endOfTurn().then(async () => {
+      if (batches.get(queue)?.jobs === jobs) batches.delete(queue);
+      return addJobs(store, jobs);
+    });
+    const batch = { jobs, added };
+    batches.set(queue, batch);
+    return batch;
+  };
+  const putInFlight = (queue: string): InFlight => {
+    const over = endOfTurn().then(async () => {
+      inFlight.delete(queue);
+      const answered = store.run(async () => {
+        await Promise.all(turn.answers);
+        if (turn.refused) throw turn.refused.thrown;
+      });
+      return answered.catch((thrown: unknown) => thrown);
+    });
+    const turn: InFlight = { answers: [], added: [], over };
+    inFlight.set(queue, turn);
+    return turn;
+  };
+  /** What a job of a queue can be sent by, where nothing has to be waited for. */
+  const wayTo = (queue: string): Way | undefined => {
+    const access = store.atHand(queue);
+    const backend = access?.queue(queue).getBackend();
+    if (!access || !backend) return undefined;
+    const known = ways.get(backend);
+    if (known) return known;
+    const found = (client: BackendClient): unknown =>
+      ways.set(backend, { backend, client, redis: access.client });
+    // For the next one.
+    backend.client.then(found, () => undefined);
+    return undefined;
+  };
+  const send = async (job: NewJob, { backend, client, redis }: Way): Promise<Added> => {
+    const turn = inFlight.get(job.queue) ?? putInFlight(job.queue);
+    const at = turn.answers.length;
+    shareWrite(redis);
+    const answer = addAlone(backend, client, job, store.time.now()).then(
+      (added) => {
+        turn.added[at] = added;
+      },
+      (thrown: unknown) => {
+        turn.refused ??= { thrown };
+      },
+    );
+    turn.answers.push(answer);
+    const reason = await turn.over;
+    const added = turn.added[at];
+    if (!added) throw reason;
+    return added;
+  };
+  return async (jobs) => {
+    const [job] = jobs;
+    if (!job || jobs.length > 1) return addJobs(store, jobs);
+    const waiting = batches.get(job.queue);
+    // One that came before goes first.
+    const way = !waiting && isAlone(job) ? wayTo(job.queue) : undefined;
+    if (way) return [await send(job, way)];
+    const batch = waiting && waiting.jobs.length < MOST_AT_ONCE ? waiting : startBatch(job.queue);
+    const at = batch.jobs.push(job) - 1;
+    return [(await batch.added)[at] as Added];
+  };
+}
+
+const endOfTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
