@@ -7,7 +7,7 @@ import {
   operation,
 } from '@vibeonrails/infra-core';
 import { followingJob } from './chain.ts';
-import type { DriverJob, NewJob, Outcome } from './driver.ts';
+import { type DriverJob, type NewJob, NO_META, type Outcome } from './driver.ts';
 import { JobTimeoutError, WorkerStoppingError } from './errors.ts';
 import type { JobContext } from './job.ts';
 import { type LazySignal, RunContext } from './run-context.ts';
@@ -49,7 +49,7 @@ const DONE: Outcome = Object.freeze({ type: 'done' });
 
 /** Runs a job once, in the context it was enqueued in, until its handler settles. Whoever holds `own` can abort it. */
 export function startAttempt(job: DriverJob, task: Task, own: LazySignal, host: AttemptHost): Attempt {
-  const run = inContextOf(job, () => runOnce(job, task, own, host));
+  const run = runInContext(job, task, own, host);
   let abandon: () => void = () => undefined;
   const outcome = new Promise<Outcome>((resolve) => {
     abandon = () => resolve(STOPPED);
@@ -58,11 +58,12 @@ export function startAttempt(job: DriverJob, task: Task, own: LazySignal, host: 
   return { outcome, stop: () => own.abort(new WorkerStoppingError()), abandon };
 }
 
-/** Runs `fn` in the context that travelled with a job, or in none. */
-function inContextOf<T>({ meta }: DriverJob, fn: () => T): T {
+/** {@link runOnce} in the context that travelled with the job, or in none. */
+function runInContext(job: DriverJob, task: Task, own: LazySignal, host: AttemptHost): Promise<Outcome> {
   const storage = contextStorage();
-  const travelled = Object.keys(meta).length > 0;
-  return travelled || storage.getStore() ? storage.run(extract({ ...meta }), fn) : fn();
+  const travelled = job.meta !== NO_META && Object.keys(job.meta).length > 0;
+  if (!travelled && !storage.getStore()) return runOnce(job, task, own, host);
+  return storage.run(extract({ ...job.meta }), () => runOnce(job, task, own, host));
 }
 
 async function runOnce(job: DriverJob, task: Task, own: LazySignal, host: AttemptHost): Promise<Outcome> {
@@ -70,8 +71,10 @@ async function runOnce(job: DriverJob, task: Task, own: LazySignal, host: Attemp
   const ctx = new RunContext(job, task, own, host);
   const cancelTimeout = startTimeout(ctx, task.timeout, own, host.clock);
   try {
-    const told = { job: name, queue, driver: host.driver, id, attempt };
-    await processing.trace(() => runTask(task, ctx), told);
+    if (processing.hasSubscribers) {
+      const told = { job: name, queue, driver: host.driver, id, attempt };
+      await processing.trace(() => runTask(task, ctx), told);
+    } else await runTask(task, ctx);
     if (ctx.decided) return redacted(ctx.decided, task);
     // Before the outcome, so that a process that ends here repeats the step and loses no other.
     const following = isInfraError(own.reason, 'E_QUEUE_CANCELLED') ? undefined : followingJob(job);

@@ -68,6 +68,9 @@ export interface Added {
   readonly status: 'enqueued' | 'duplicate' | 'replaced';
 }
 
+/** The `meta` of most jobs. */
+export const NO_META: NewJob['meta'] = Object.freeze({});
+
 /** A job handed out to run. */
 export interface DriverJob {
   readonly id: string;

@@ -95,6 +95,7 @@ function engineOn(driver: QueueDriver, settings: QueueSettings): Engine {
     },
     enqueue(job, payload, options = DEFAULTS) {
       assertJob('enqueue()', job);
+      if (!enqueueing.hasSubscribers) return addOne(job, payload, options);
       const { name, queue } = job;
       return enqueueing.trace(() => addOne(job, payload, options), { job: name, queue, driver: driver.name });
     },

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   type Clock,
+  contextStorage,
   type Duration,
   inject,
   type Schema,
@@ -17,7 +18,7 @@ import {
   UNIQUE_FORM,
   uniqueOptions,
 } from './definitions.ts';
-import type { Added, NewJob, Priority, UniqueKey } from './driver.ts';
+import { type Added, type NewJob, NO_META, type Priority, type UniqueKey } from './driver.ts';
 import { QueueOptionError } from './errors.ts';
 import type { Job, Unique, UniqueOptions } from './job.ts';
 import { packPayload } from './payload.ts';
@@ -104,7 +105,8 @@ export function prepareJob<S extends Schema>(
 /** The options of a job that is enqueued without any. */
 export const DEFAULTS: EnqueueOptions = Object.freeze({});
 
-function metaOf({ version }: { version: number }): Record<string, string> {
+function metaOf({ version }: { version: number }): NewJob['meta'] {
+  if (version === 1 && !contextStorage().getStore()) return NO_META;
   const meta = inject({}) as Record<string, string>;
   if (version > 1) meta[VERSION_META] = String(version);
   return meta;

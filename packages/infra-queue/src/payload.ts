@@ -27,7 +27,8 @@ const MAX_ISSUES = 50;
  */
 export function packPayload(rules: PayloadRules, payload: unknown): string | Promise<string> {
   const issues: PayloadIssue[] = [];
-  const copy = isJson(payload, MAX_DEPTH) ? payload : toJson(payload, { path: [], above: [], issues });
+  // A copy, because a schema may change what it is given.
+  const copy = plainCopy(payload, MAX_DEPTH) ?? toJson(payload, { path: [], above: [], issues });
   const text = copy === undefined ? 'null' : JSON.stringify(copy);
   const bytes = Buffer.byteLength(text);
   if (bytes > rules.maxPayloadBytes) throw new PayloadSizeError(rules.name, bytes, rules.maxPayloadBytes);
@@ -35,8 +36,7 @@ export function packPayload(rules: PayloadRules, payload: unknown): string | Pro
     if (issues.length + refused.length > 0) throw refusal(rules.name, issues, refused);
     return text;
   };
-  // A copy, because a schema may change what it is given.
-  const result = copy === undefined ? { value: copy } : rules.schema['~standard'].validate(JSON.parse(text));
+  const result = copy === undefined ? { value: copy } : rules.schema['~standard'].validate(copy);
   return isPromise(result) ? result.then(packed) : packed(result);
 }
 
@@ -48,22 +48,35 @@ function refusal(name: string, issues: PayloadIssue[], refused: readonly SchemaI
   return new PayloadError(name, all.slice(0, MAX_ISSUES));
 }
 
-/** True for what JSON keeps as it is, seen at a glance: most payloads. The others are looked at part by part. */
-function isJson(value: unknown, depth: number): boolean {
-  if (typeof value !== 'object')
-    return typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
-  if (value === null) return true;
-  if (depth === 0 || 'toJSON' in value) return false;
+/** A copy of what JSON keeps as it is, seen at a glance: most payloads. `undefined` for others, which are looked at part by part. */
+function plainCopy(value: unknown, depth: number): unknown {
+  if (typeof value !== 'object' || value === null) return isJson(value) ? value : undefined;
+  if (depth === 0 || 'toJSON' in value) return undefined;
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype === Array.prototype) {
-    for (const item of value as unknown[]) if (!isJson(item, depth - 1)) return false;
-    return true;
+  const isList = prototype === Array.prototype;
+  if (!isList && (prototype !== Object.prototype || Object.getOwnPropertySymbols(value).length > 0))
+    return undefined;
+  // In one go, which is fast; then the few parts that are objects themselves.
+  if (isList) {
+    const list = [...(value as unknown[])];
+    return list.every((_, i) => copyInto(list, i, depth)) ? list : undefined;
   }
-  if (prototype !== Object.prototype || Object.getOwnPropertySymbols(value).length > 0) return false;
-  for (const key of Object.keys(value))
-    if (key === '__proto__' || !isJson((value as Record<string, unknown>)[key], depth - 1)) return false;
-  return true;
+  const copy: Record<string, unknown> = { ...value };
+  for (const key of Object.keys(copy))
+    if (key === '__proto__' || !copyInto(copy, key, depth)) return undefined;
+  return copy;
 }
+
+/** Puts a copy in the place of a part. False where it is more than JSON. */
+function copyInto<K extends string | number>(whole: Record<K, unknown>, key: K, depth: number): boolean {
+  const part = whole[key];
+  const copy = plainCopy(part, depth - 1);
+  if (copy !== part) whole[key] = copy;
+  return copy !== undefined;
+}
+
+const isJson = (value: unknown): boolean =>
+  typeof value === 'string' || typeof value === 'boolean' || value === null || Number.isFinite(value);
 
 /**
  * Hands `use` what a handler gets: a stored payload, parsed by the schema. What that returns, or a promise of it where the

@@ -62,10 +62,10 @@ const SETTLE = 1000;
 const IDLE_POLL_MAX = 100;
 /** The wait of a job whose limits cannot be read. */
 const GATE_RETRY = 1000;
-/** The longest wait before a job nobody here knows is offered again. */
-const UNKNOWN_JOB_MAX = 60_000;
-/** The same of a cron's run: the next ones may wait for it to end. */
-const UNKNOWN_TICK_MAX = 5000;
+/** The first and the longest wait before a job nobody here knows is offered again. */
+const UNKNOWN_JOB = [1000, 60_000] as const;
+/** The same of a cron's run, whose time is now, and the next ones may wait for it to end. */
+const UNKNOWN_TICK = [100, 5000] as const;
 /** A run of a cron that nobody knows for so long is given up. */
 const UNKNOWN_TICK_AGE = 86_400_000;
 
@@ -218,7 +218,7 @@ async function scheduleCrons({ driver, clock }: WorkerHost): Promise<boolean> {
  * Another process, of another version, may know it: it goes back and is offered again, less and less often. A run of a
  * cron has an end: that of its schedule, or of its day.
  */
-async function unknownJob(job: DriverJob, { driver, clock, log }: WorkerHost): Promise<Outcome> {
+async function unknownJob(job: DriverJob, { driver, clock, log, random }: WorkerHost): Promise<Outcome> {
   if (job.queue === CRON_QUEUE) {
     const stored = await driver.schedules().catch(() => undefined);
     const removed = stored && !stored.some(({ name }) => name === job.name);
@@ -228,9 +228,11 @@ async function unknownJob(job: DriverJob, { driver, clock, log }: WorkerHost): P
       return { type: 'discarded', reason };
     }
   }
-  const longest = job.queue === CRON_QUEUE ? UNKNOWN_TICK_MAX : UNKNOWN_JOB_MAX;
-  const delay = Math.min(1000 * 2 ** (job.starts - 1), longest);
-  log.warn(
+  const [first, longest] = job.queue === CRON_QUEUE ? UNKNOWN_TICK : UNKNOWN_JOB;
+  // Not the same for all: in step with the seconds of a cron it would meet this process again and again, the other one being busy.
+  const delay = Math.round(Math.min(first * 2 ** (job.starts - 1), longest) * (1 - random() / 2));
+  // The process next door may know it, as while a deploy goes on: no word before it was asked a few times.
+  log[delay < UNKNOWN_JOB[0] / 2 ? 'debug' : 'warn'](
     { job: job.name, job_id: job.id, queue: job.queue, delay },
     `${whyUnknown(job)}: the job goes back to its queue`,
   );

@@ -40,6 +40,26 @@ describeWith('redis', 'a Redis that is full', { maxmemory: '0', appendonly: true
     await expect.poll(() => seen, poll).toEqual([1, 2]);
   });
 
+  test('tells each of many calls of one moment whether its own job found room', {
+    timeout: 60_000,
+  }, async () => {
+    const { queue } = bench({ redis: { url: redis().url }, prefix: 'moment' });
+    const job = defineJob({ name: 'task', schema: z.string(), handler: () => undefined });
+    await queue.enqueue(job, 'the way is known from here on');
+    await queue.enqueue(job, 'and noted');
+    const used = Number(/used_memory:(\d+)/.exec(await redis().command('INFO', 'memory'))?.[1]);
+    await limit(String(used + 4_000_000));
+    const large = 'x'.repeat(40_000);
+    const told = await Promise.allSettled(Array.from({ length: 300 }, () => queue.enqueue(job, large)));
+    await limit('0');
+    const enqueued = told.filter(({ status }) => status === 'fulfilled');
+    const refused = told.flatMap((one) => (one.status === 'rejected' ? one.reason : []));
+    expect(enqueued.length).toBeGreaterThan(0);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused).toEqual(refused.map(() => unavailable(/OOM/)));
+    expect((await queue.stats()).waiting).toBe(2 + enqueued.length);
+  });
+
   test('lets running jobs keep their locks and come to their ends', { timeout: 90_000 }, async () => {
     const prefix = 'outcomes';
     const { queue } = bench({ redis: { url: redis().url }, prefix });

@@ -1,12 +1,5 @@
 import { type Clock, type Logger, logger, systemClock } from '@vibeonrails/infra-core';
-import type {
-  Consumer,
-  KeepPolicy,
-  Process,
-  QueueDriver,
-  Schedule,
-  TimeLimit,
-} from '../driver.ts';
+import type { Consumer, KeepPolicy, Process, QueueDriver, Schedule, TimeLimit } from '../driver.ts';
 import { addTogether } from './bullmq/adding-together.ts';
 import { threadAddress } from './bullmq/address.ts';
 import { cancelJob } from './bullmq/cancelling.ts';

@@ -42,7 +42,7 @@ export function keepLast(test: Test): void {
       { id: 'b', status: 'enqueued' },
       { id: 'c', status: 'replaced' },
     ]);
-    assert.deepEqual(await driver.add([job('c'), job('a')]), [
+    assert.deepEqual(await driver.add([job('c', { payload: '"another"' }), job('a')]), [
       { id: 'c', status: 'duplicate' },
       { id: 'a', status: 'duplicate' },
     ]);

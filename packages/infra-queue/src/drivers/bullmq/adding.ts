@@ -10,8 +10,8 @@ import type { Access, Store } from './store.ts';
  * waits becomes delayed first. While the holder is active, BullMQ keeps a job with `keep-last`, and tells nobody: a hash
  * of ours says under which key it is. KEYS: the new job, the unique key, wait, prioritized, delayed, active, the kept job
  * of the key, our hash. ARGV: `keep-last` or `replace`, id, unique key, the key of a kept job without its unique key, the
- * time. 0 for nothing, 1 when the holder gives way, 2 when the new job will be kept, 3 in the place of another, 4 when it
- * is kept already.
+ * time. 0 for nothing, 1 when the holder gives way, 2 when the new job will be kept, 3 in the place of another, 4 when one
+ * of its id is kept already: a stand-in for that keeps BullMQ from putting this one in its place, until {@link FREE}.
  */
 const MAKE_ROOM = `
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
@@ -28,7 +28,10 @@ if gives then
   return 1
 end
 if ARGV[1] ~= 'keep-last' or not redis.call('LPOS', KEYS[6], holder) then return 0 end
-if former == ARGV[2] then return 4 end
+if former == ARGV[2] then
+  redis.call('HSET', KEYS[1], 'infra:stand-in', '1')
+  return 4
+end
 if former then redis.call('HDEL', KEYS[8], former) end
 for _, id in ipairs(redis.call('HRANDFIELD', KEYS[8], 2)) do
   local unique = string.match(redis.call('HGET', KEYS[8], id), ':(.*)')
@@ -36,6 +39,9 @@ for _, id in ipairs(redis.call('HRANDFIELD', KEYS[8], 2)) do
 end
 redis.call('HSET', KEYS[8], ARGV[2], ARGV[5] .. ':' .. ARGV[3])
 return former and 3 or 2`;
+
+/** Takes a stand-in away. KEYS: the new job. */
+const FREE = `if redis.call('HEXISTS', KEYS[1], 'infra:stand-in') == 1 then redis.call('DEL', KEYS[1]) end return 0`;
 
 /** All of ours have one: BullMQ runs jobs without a priority before those with any. */
 export const PRIORITY_NUMBERS: Record<Priority, number> = { high: 1, normal: 2, low: 3 };
@@ -140,6 +146,7 @@ async function addInTransaction(
     if (!job.generated) transaction.exists(key(job.id));
     if (mayReplace(job)) transaction.eval(MAKE_ROOM, ...roomArguments(job, key));
     queued.push(backend.addJobToTransaction(batch, prepared[i] as never, job.id));
+    if (mayReplace(job)) transaction.eval(FREE, 1, key(job.id));
   }
   also?.(transaction);
   await Promise.all(queued);
@@ -153,12 +160,16 @@ async function addInTransaction(
     const existed = !job.generated && reply(read()) === 1;
     const room = mayReplace(job) ? Number(reply(read())) : 0;
     const [error, stored] = read();
+    if (mayReplace(job)) reply(read());
+    if (room === 4) {
+      results.push({ id: job.id, status: 'duplicate' });
+      continue;
+    }
     // A server that was restarted has forgotten the scripts; alone, a job brings its script along.
     if (error && !/^NOSCRIPT/.test(error.message)) throw error;
     const id = String(error ? await backend.addJob(prepared[i] as never, job.id, {}) : stored);
     const kept = room > 1 && id !== job.id;
-    if (existed || room === 4 || (id !== job.id && !kept))
-      results.push({ id: room === 4 ? job.id : id, status: 'duplicate' });
+    if (existed || (id !== job.id && !kept)) results.push({ id, status: 'duplicate' });
     else results.push({ id: job.id, status: room === 1 || room === 3 ? 'replaced' : 'enqueued' });
   }
   return results;

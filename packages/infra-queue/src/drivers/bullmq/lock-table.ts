@@ -24,6 +24,7 @@ export function lockTable(rows: number): LockTable {
   const buffer = new SharedArrayBuffer(rows * ROW);
   const numbers = new Int32Array(buffer);
   const times = new Float64Array(buffer);
+  const bytes = Buffer.from(buffer);
   const free = Array.from({ length: rows }, (_, row) => row);
   const write = (row: number, change: () => void): void => {
     Atomics.add(numbers, (row * ROW) / 4, 1);
@@ -38,12 +39,12 @@ export function lockTable(rows: number): LockTable {
     hold(id, token, until) {
       const text = `${token} ${id}`;
       // Ids of other BullMQ clients may be of any length.
-      const fits = text.length <= ROOM && Buffer.byteLength(text) <= ROOM;
+      const fits = text.length <= ROOM / 3 || Buffer.byteLength(text) <= ROOM;
       const row = fits ? free.pop() : undefined;
       if (row === undefined) return () => undefined;
       write(row, () => {
         times[(row * ROW) / 8 + 1] = until;
-        setLength(row, Buffer.from(buffer, row * ROW + TEXT, ROOM).write(text));
+        setLength(row, bytes.write(text, row * ROW + TEXT, ROOM));
       });
       let held = true;
       return () => {

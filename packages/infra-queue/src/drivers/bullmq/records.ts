@@ -1,5 +1,13 @@
 import type { Job } from 'bullmq';
-import type { DriverJob, Failure, Gate, JobRecord, JobState, Priority } from '../../driver.ts';
+import {
+  type DriverJob,
+  type Failure,
+  type Gate,
+  type JobRecord,
+  type JobState,
+  NO_META,
+  type Priority,
+} from '../../driver.ts';
 import type { OurOptions } from './adding.ts';
 import { tooManyLosses } from './running.ts';
 
@@ -57,9 +65,9 @@ export class HandedOut implements DriverJob {
   }
 }
 
-function metaOf(text: string | undefined): Record<string, string> {
+function metaOf(text: string | undefined): DriverJob['meta'] {
   const found = text === undefined ? undefined : parsed(text);
-  if (typeof found !== 'object' || found === null) return {};
+  if (typeof found !== 'object' || found === null) return NO_META;
   return Object.fromEntries(
     Object.entries(found).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
   );
