@@ -114,9 +114,14 @@ export type Outcome =
   | { readonly type: 'dead'; readonly error: Error }
   /**
    * The attempt does not count; hand it out again after `delay` milliseconds, 0 to go back to its place. With `parked`, the
-   * gate that was full: sooner, once it has room.
+   * gate that was full: sooner, once it has room. With `elsewhere`, preferably to another process.
    */
-  | { readonly type: 'released'; readonly delay: number; readonly parked?: Gate }
+  | {
+      readonly type: 'released';
+      readonly delay: number;
+      readonly parked?: Gate;
+      readonly elsewhere?: boolean;
+    }
   /** It needs no running any more: complete it, with the reason beside it. */
   | { readonly type: 'discarded'; readonly reason: string };
 

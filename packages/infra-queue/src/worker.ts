@@ -218,7 +218,7 @@ async function scheduleCrons({ driver, clock }: WorkerHost): Promise<boolean> {
  * Another process, of another version, may know it: it goes back and is offered again, less and less often. A run of a
  * cron has an end: that of its schedule, or of its day.
  */
-async function unknownJob(job: DriverJob, { driver, clock, log, random }: WorkerHost): Promise<Outcome> {
+async function unknownJob(job: DriverJob, { driver, clock, log }: WorkerHost): Promise<Outcome> {
   if (job.queue === CRON_QUEUE) {
     const stored = await driver.schedules().catch(() => undefined);
     const removed = stored && !stored.some(({ name }) => name === job.name);
@@ -229,14 +229,13 @@ async function unknownJob(job: DriverJob, { driver, clock, log, random }: Worker
     }
   }
   const [first, longest] = job.queue === CRON_QUEUE ? UNKNOWN_TICK : UNKNOWN_JOB;
-  // Not the same for all: in step with the seconds of a cron it would meet this process again and again, the other one being busy.
-  const delay = Math.round(Math.min(first * 2 ** (job.starts - 1), longest) * (1 - random() / 2));
+  const delay = Math.min(first * 2 ** (job.starts - 1), longest);
   // The process next door may know it, as while a deploy goes on: no word before it was asked a few times.
   log[delay < UNKNOWN_JOB[0] / 2 ? 'debug' : 'warn'](
     { job: job.name, job_id: job.id, queue: job.queue, delay },
     `${whyUnknown(job)}: the job goes back to its queue`,
   );
-  return { type: 'released', delay };
+  return { type: 'released', delay, elsewhere: true };
 }
 
 /** Fails in place of a handler that takes its process down. */

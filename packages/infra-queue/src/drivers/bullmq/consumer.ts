@@ -1,5 +1,5 @@
 import type { Logger } from '@vibeonrails/infra-core';
-import type { Job, Worker } from 'bullmq';
+import type { Job } from 'bullmq';
 import type { Consumer, KeepPolicy, Process, TimeLimit } from '../../driver.ts';
 import type { ThreadAddress } from './address.ts';
 import { CANCELLED, isCancelled, pollCancelled, UNMARK, unmark, wouldRunAgain } from './cancelling.ts';
@@ -13,6 +13,7 @@ import { lose, lostAgain, type Running } from './running.ts';
 import { RetryError, type Settling, settle } from './settle.ts';
 import type { Bullmq, Store } from './store.ts';
 import { watchFetching } from './watchdog.ts';
+import { type YieldingWorker, yieldingWorker } from './yielding-worker.ts';
 
 /** What a {@link Consumer} of BullMQ works with. */
 export interface ConsumerHost {
@@ -60,7 +61,7 @@ export function consumeQueue(
   const quiet = quietly(log, queue);
   let stopped = false;
   let fetched = 0;
-  let worker: Worker | undefined;
+  let worker: YieldingWorker | undefined;
   let closing: Promise<void> | undefined;
   let emptied = (): void => undefined;
   let halt = (): void => undefined;
@@ -107,6 +108,7 @@ export function consumeQueue(
       const ends = outcome.type === 'dead' || outcome.type === 'discarded';
       // It would cancel the job again when it is retried.
       if (ends || entry.cancelled) await unmark(store, queue, id).catch(quiet);
+      if (outcome.type === 'released' && outcome.elsewhere) worker?.yieldAt(Date.now() + outcome.delay);
       return await settle(settling, outcome);
     } finally {
       release?.();
@@ -131,11 +133,11 @@ export function consumeQueue(
         renewing = false;
       });
   };
-  const start = async (): Promise<Worker> => {
+  const start = async (): Promise<YieldingWorker> => {
     const [{ connection, bullmq }] = await Promise.all([store.forWorkers(), locks?.ready()]);
     // Jobs may come from elsewhere, under BullMQ's own hand.
     await store.run((access) => store.note(access, queue));
-    const made = new bullmq.Worker(queue, (job, token) => handle(bullmq, job, token), {
+    const made = yieldingWorker(bullmq, queue, (job, token) => handle(bullmq, job, token), {
       connection: connection.client as never,
       prefix: store.keys(queue).prefix,
       concurrency,
@@ -236,7 +238,7 @@ async function sweepEnded(store: Store, queue: string, keep: KeepPolicy): Promis
 }
 
 /** Ends a worker whose connection does not come back. */
-function forceClosed(worker: Worker): void {
+function forceClosed(worker: YieldingWorker): void {
   void worker.close(true).catch(() => undefined);
   void worker
     .getBackend()
