@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it, test } from 'vitest';
-import { STARTERS } from '../src/template/source.ts';
+import { STARTERS } from '../src/starters.ts';
 import { createTemplates } from '../src/templates.ts';
 import { folder } from './folder.ts';
 

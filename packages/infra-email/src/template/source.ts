@@ -1,6 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { closest } from '../closest.ts';
 import { messageOf } from '../core.ts';
 import {
@@ -9,6 +8,7 @@ import {
   TemplateNotFoundError,
   TemplateSyntaxError,
 } from '../errors.ts';
+import { STARTERS } from '../starters.ts';
 
 /** A file of a template or layout, as read. */
 export interface SourceFile {
@@ -19,9 +19,6 @@ export interface SourceFile {
   readonly locale?: string;
   readonly text: string;
 }
-
-/** The templates this package brings along. */
-export const STARTERS: string = fileURLToPath(new URL('../../templates', import.meta.url));
 
 const NAME = /^[a-z0-9][\w-]*(?:\/[a-z0-9][\w-]*)*$/i;
 /** Controls, with which the inner workings mark their own text. */
