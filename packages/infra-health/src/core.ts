@@ -1,2 +1,21 @@
 // One door to the core: Node resolves a package's name anew for each file that imports it, which costs more than the file.
-export * from '@vibeonrails/infra-core';
+export {
+  type Clock,
+  type Duration,
+  defineModule,
+  type HealthCheck,
+  type HealthResult,
+  type HealthStatus,
+  InfraError,
+  type LifecycleState,
+  lifecycleState,
+  logger,
+  type ModuleHandle,
+  type ModuleInstance,
+  type Operation,
+  once,
+  onShutdown,
+  operation,
+  systemClock,
+  toMs,
+} from '@vibeonrails/infra-core';

@@ -1,2 +1,20 @@
 // One door to the core: Node resolves a package's name anew for each file that imports it, which costs more than the file.
-export * from '@vibeonrails/infra-core';
+export {
+  type Clock,
+  type Duration,
+  defineConfig,
+  defineModule,
+  type Env,
+  type HealthCheck,
+  type HealthResult,
+  InfraError,
+  isInfraError,
+  logger,
+  type ModuleHandle,
+  type ModuleInstance,
+  messageOf,
+  onShutdown,
+  type Reader,
+  systemClock,
+  toMs,
+} from '@vibeonrails/infra-core';
