@@ -32,16 +32,8 @@ export async function packAll(packages: readonly Package[]): Promise<Tarballs> {
 export interface Edits {
   readonly version: string;
   readonly dependencies?: Readonly<Record<string, string>>;
-  /** Text to replace in files of `dist`, which must be there. */
-  readonly replace?: readonly { readonly file: string; readonly from: string; readonly to: string }[];
-}
-
-/** The file that exports a package's `VERSION`. */
-async function versionFileIn(dist: string): Promise<string> {
-  for (const file of await readdir(dist))
-    if (file.endsWith('.js') && /export const VERSION\b/.test(await readFile(join(dist, file), 'utf8')))
-      return file;
-  throw new Error(`No file of ${dist} exports VERSION.`);
+  /** Text to replace in `dist`, whichever file it was joined into; it must be there. */
+  readonly replace?: readonly { readonly from: string; readonly to: string }[];
 }
 
 /** Repacks a package under another version, with other ranges or other code, as a later or earlier release of it. */
@@ -54,19 +46,25 @@ export async function variant(tarball: string, edits: Edits): Promise<string> {
   const { version, dependencies } = edits;
   const next = { ...manifest, version, dependencies: { ...manifest.dependencies, ...dependencies } };
   await writeFile(file, JSON.stringify(next, null, 2));
-  const versionFile = {
-    file: await versionFileIn(join(out, 'package', 'dist')),
-    from: manifest.version,
-    to: version,
-  };
-  for (const edit of [versionFile, ...(edits.replace ?? [])]) {
-    const path = join(out, 'package', 'dist', edit.file);
-    const text = await readFile(path, 'utf8');
-    if (!text.includes(edit.from))
-      throw new Error(`${manifest.name}: dist/${edit.file} no longer holds "${edit.from}".`);
-    await writeFile(path, text.replaceAll(edit.from, edit.to));
-  }
+  const dist = join(out, 'package', 'dist');
+  // Core tells its version nowhere.
+  await replaceIn(dist, `VERSION = "${manifest.version}"`, `VERSION = "${version}"`);
+  for (const { from, to } of edits.replace ?? [])
+    if (!(await replaceIn(dist, from, to)))
+      throw new Error(`${manifest.name}: no file of dist holds ${from} any longer.`);
   await run('npm', ['pack', '--loglevel=error', '--pack-destination', out], { cwd: join(out, 'package') });
   const [packed] = (await readdir(out)).filter((name) => name.endsWith('.tgz'));
   return join(out, packed ?? '');
+}
+
+/** Replaces a text in every file of `dist` that has it; false when none has. */
+async function replaceIn(dist: string, from: string, to: string): Promise<boolean> {
+  let found = false;
+  for (const name of (await readdir(dist)).filter((name) => name.endsWith('.js'))) {
+    const text = await readFile(join(dist, name), 'utf8');
+    if (!text.includes(from)) continue;
+    found = true;
+    await writeFile(join(dist, name), text.replaceAll(from, to));
+  }
+  return found;
 }

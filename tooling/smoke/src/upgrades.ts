@@ -31,14 +31,11 @@ const RELEASES: readonly (readonly [short: string, edits: Edits])[] = [
     'infra-core',
     {
       version: '3.0.0',
-      replace: [{ file: 'module.js', from: "slot('modules', 1", to: "slot('modules', 99" }],
+      replace: [{ from: 'slot("modules", 1', to: 'slot("modules", 99' }],
     },
   ],
   ['infra-cache', { version: '1.99.0' }],
-  [
-    'infra-cache',
-    { version: '3.0.0', replace: [{ file: 'module.js', from: 'contract: 1,', to: 'contract: 99,' }] },
-  ],
+  ['infra-cache', { version: '3.0.0', replace: [{ from: 'contract: 1,', to: 'contract: 99,' }] }],
   ['infra-queue', { version: '1.99.0' }],
   ['infra-queue', { version: '2.0.0', dependencies: { [CORE]: '^2.0.0' } }],
 ];
