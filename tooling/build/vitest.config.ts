@@ -1,0 +1,3 @@
+import { project } from '@vibeonrails/vitest-config';
+
+export default project();
