@@ -66,6 +66,8 @@ const GATE_RETRY = 1000;
 const UNKNOWN_JOB = [1000, 60_000] as const;
 /** The same of a cron's run, whose time is now, and the next ones may wait for it to end. */
 const UNKNOWN_TICK = [100, 5000] as const;
+/** The wait before every second offer: who was busy at the one before is idle now, and has waited longer than we. */
+const UNKNOWN_AGAIN = 50;
 /** A run of a cron that nobody knows for so long is given up. */
 const UNKNOWN_TICK_AGE = 86_400_000;
 
@@ -229,7 +231,8 @@ async function unknownJob(job: DriverJob, { driver, clock, log }: WorkerHost): P
     }
   }
   const [first, longest] = job.queue === CRON_QUEUE ? UNKNOWN_TICK : UNKNOWN_JOB;
-  const delay = Math.min(first * 2 ** (job.starts - 1), longest);
+  const growing = Math.min(first * 2 ** ((job.starts - 1) / 2), longest);
+  const delay = job.starts % 2 === 0 ? UNKNOWN_AGAIN : growing;
   // The process next door may know it, as while a deploy goes on: no word before it was asked a few times.
   log[delay < UNKNOWN_JOB[0] / 2 ? 'debug' : 'warn'](
     { job: job.name, job_id: job.id, queue: job.queue, delay },

@@ -2,13 +2,13 @@ import type { Logger } from '@vibeonrails/infra-core';
 import type { Job } from 'bullmq';
 import type { Consumer, KeepPolicy, Process, TimeLimit } from '../../driver.ts';
 import type { ThreadAddress } from './address.ts';
-import { CANCELLED, isCancelled, pollCancelled, UNMARK, unmark, wouldRunAgain } from './cancelling.ts';
+import { CANCELLED, isCancelled, pollCancelled, unmark, wouldRunAgain } from './cancelling.ts';
 import { leaveGate } from './gates.ts';
-import { unmarkArguments } from './keys.ts';
 import { LOCK, RENEW_EVERY, renewLocks } from './lock-renewal.ts';
 import { watchLocks } from './locks.ts';
 import { quietly, within } from './patience.ts';
 import { HandedOut } from './records.ts';
+import { retention, sweepEnded } from './retention.ts';
 import { lose, lostAgain, type Running } from './running.ts';
 import { RetryError, type Settling, settle } from './settle.ts';
 import type { Bullmq, Store } from './store.ts';
@@ -108,7 +108,7 @@ export function consumeQueue(
       const ends = outcome.type === 'dead' || outcome.type === 'discarded';
       // It would cancel the job again when it is retried.
       if (ends || entry.cancelled) await unmark(store, queue, id).catch(quiet);
-      if (outcome.type === 'released' && outcome.elsewhere) worker?.yieldAt(Date.now() + outcome.delay);
+      if (outcome.type === 'released' && outcome.elsewhere) leaveToOthers(outcome.delay);
       return await settle(settling, outcome);
     } finally {
       release?.();
@@ -116,6 +116,15 @@ export function consumeQueue(
       if (running.get(id) === entry) running.delete(id);
       if (running.size === 0) emptied();
     }
+  };
+  /** Leaves a job that goes back to other processes. They may not know when it is due: one that waits is woken then. */
+  const leaveToOthers = (delay: number): void => {
+    worker?.yieldAt(Date.now() + delay);
+    const marker = store.keys(queue).key('marker');
+    const wake = (): void => {
+      if (!stopped) store.run(({ client }) => client.call('ZADD', marker, 0, '0')).catch(quiet);
+    };
+    setTimeout(wake, delay + 1).unref();
   };
   /** The thread does the same, and goes on while this one is blocked; what is lost is noticed here. */
   const renew = async (entries: readonly Running[]): Promise<void> => {
@@ -220,21 +229,6 @@ export function consumeQueue(
       return closed;
     },
   };
-}
-
-const retention = ({ count, age }: KeepPolicy['dead']): { count: number; age: number } => ({
-  count,
-  age: Math.ceil(age / 1000),
-});
-
-/** BullMQ forgets what is too old when another job ends; in a quiet queue none does. */
-async function sweepEnded(store: Store, queue: string, keep: KeepPolicy): Promise<void> {
-  await store.run(async (access) => {
-    const bull = access.queue(queue);
-    await bull.clean(keep.completed.age, 1000, 'completed');
-    await bull.clean(keep.dead.age, 1000, 'failed');
-    await access.client.call('EVAL', UNMARK, ...unmarkArguments(store.keys(queue)));
-  });
 }
 
 /** Ends a worker whose connection does not come back. */
