@@ -8,7 +8,8 @@ import { JobLostError, QueueOptionError } from './errors.ts';
 import { watchEventLoop } from './loop-lag.ts';
 import { LazySignal } from './run-context.ts';
 import { firstTick } from './schedule.ts';
-import { type Task, taskOf, timeLimit, whyUnknown } from './task.ts';
+import { type Task, taskOf, timeLimit } from './task.ts';
+import { unknownJob } from './unknown-job.ts';
 
 /** How a worker runs. */
 export interface WorkerOptions {
@@ -62,15 +63,6 @@ const SETTLE = 1000;
 const IDLE_POLL_MAX = 100;
 /** The wait of a job whose limits cannot be read. */
 const GATE_RETRY = 1000;
-/** The first and the longest wait before a job nobody here knows is offered again. */
-const UNKNOWN_JOB = [1000, 60_000] as const;
-/** The same of a cron's run, whose time is now, and the next ones may wait for it to end. */
-const UNKNOWN_TICK = [100, 5000] as const;
-/** The wait before every second offer: who was busy at the one before is idle now, and has waited longer than we. */
-const UNKNOWN_AGAIN = 50;
-/** A run of a cron that nobody knows for so long is given up. */
-const UNKNOWN_TICK_AGE = 86_400_000;
-
 /** Starts a worker on a driver that is ready. */
 export async function runWorker(options: WorkerOptions, host: WorkerHost): Promise<Worker> {
   const { concurrency, queues, crons, grace } = checked(options);
@@ -214,31 +206,6 @@ async function scheduleCrons({ driver, clock }: WorkerHost): Promise<boolean> {
       attempts: retries + 1,
     });
   return crons.length > 0;
-}
-
-/**
- * Another process, of another version, may know it: it goes back and is offered again, less and less often. A run of a
- * cron has an end: that of its schedule, or of its day.
- */
-async function unknownJob(job: DriverJob, { driver, clock, log }: WorkerHost): Promise<Outcome> {
-  if (job.queue === CRON_QUEUE) {
-    const stored = await driver.schedules().catch(() => undefined);
-    const removed = stored && !stored.some(({ name }) => name === job.name);
-    if (removed || clock.now() - job.addedAt > UNKNOWN_TICK_AGE) {
-      const reason = removed ? 'its cron was removed' : 'no worker has known its cron for a day';
-      log.warn({ job: job.name, job_id: job.id, queue: job.queue }, `the run is given up: ${reason}`);
-      return { type: 'discarded', reason };
-    }
-  }
-  const [first, longest] = job.queue === CRON_QUEUE ? UNKNOWN_TICK : UNKNOWN_JOB;
-  const growing = Math.min(first * 2 ** ((job.starts - 1) / 2), longest);
-  const delay = job.starts % 2 === 0 ? UNKNOWN_AGAIN : growing;
-  // The process next door may know it, as while a deploy goes on: no word before it was asked a few times.
-  log[delay < UNKNOWN_JOB[0] / 2 ? 'debug' : 'warn'](
-    { job: job.name, job_id: job.id, queue: job.queue, delay },
-    `${whyUnknown(job)}: the job goes back to its queue`,
-  );
-  return { type: 'released', delay, elsewhere: true };
 }
 
 /** Fails in place of a handler that takes its process down. */
