@@ -4,7 +4,7 @@ import { commands } from './cli/commands.ts';
 import { loadModule, WorkModuleError } from './cli/load.ts';
 import { registry } from './definitions.ts';
 import { queue, VERSION } from './module.ts';
-import type { WorkerOptions } from './worker.ts';
+import type { WorkerOptions } from './worker-options.ts';
 
 const HELP = `infra-queue: run and look after background jobs
 

@@ -86,4 +86,5 @@ export {
   startWorker,
 } from './module.ts';
 export { createQueue, type KeepOptions, type Queue, type QueueOptions } from './queue.ts';
-export type { StopReport, Worker, WorkerOptions } from './worker.ts';
+export type { StopReport, Worker } from './worker.ts';
+export type { WorkerOptions } from './worker-options.ts';

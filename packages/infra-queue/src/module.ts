@@ -13,7 +13,8 @@ import type {
 import type { CronView } from './inspection.ts';
 import type { Job } from './job.ts';
 import { createQueue, passedOn, type Queue, type QueueOptions } from './queue.ts';
-import type { Worker, WorkerOptions } from './worker.ts';
+import type { Worker } from './worker.ts';
+import type { WorkerOptions } from './worker-options.ts';
 
 /** The version in package.json. */
 export const VERSION = '1.0.0';

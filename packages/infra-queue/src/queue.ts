@@ -32,7 +32,8 @@ import type {
 import { QueueClosedError, QueueOptionError, QueueUnavailableError } from './errors.ts';
 import type { Inspection } from './inspection.ts';
 import type { Job } from './job.ts';
-import type { Worker, WorkerOptions } from './worker.ts';
+import type { Worker } from './worker.ts';
+import type { WorkerOptions } from './worker-options.ts';
 
 /** How long ended jobs are kept: the newest `count` of each queue, and none older than `age`. */
 export interface KeepOptions {

@@ -1,29 +1,16 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Duration, installSignalHandlers, onShutdown, systemClock, toMs } from '@vibeonrails/infra-core';
+import { installSignalHandlers, onShutdown, systemClock } from '@vibeonrails/infra-core';
 import { type Attempt, type AttemptHost, STOPPED, startAttempt } from './attempt.ts';
-import { CRON_QUEUE, isDuration, isQueueName, QUEUE_FORM, registry } from './definitions.ts';
+import { CRON_QUEUE, registry } from './definitions.ts';
 import type { Consumer, DriverJob, Gate, Outcome, QueueDriver, Run } from './driver.ts';
-import { JobLostError, QueueOptionError } from './errors.ts';
+import { JobLostError } from './errors.ts';
 import { watchEventLoop } from './loop-lag.ts';
 import { LazySignal } from './run-context.ts';
 import { firstTick } from './schedule.ts';
 import { type Task, taskOf, timeLimit } from './task.ts';
 import { unknownJob } from './unknown-job.ts';
-
-/** How a worker runs. */
-export interface WorkerOptions {
-  /** How many handlers run at once, on each queue. @default 10 */
-  concurrency?: number;
-  /** The queues it serves: names, or names with the handlers each may run at once. @default those of all defined jobs */
-  queues?: readonly string[] | Readonly<Record<string, number>>;
-  /** Whether it also schedules and runs the defined crons. @default true */
-  crons?: boolean;
-  /** How long `stop()` lets handlers finish before it aborts their signals. @default '20s' */
-  grace?: Duration;
-  /** Shut the process down in order on SIGTERM and SIGINT. For a process without `boot()`. @default false */
-  signals?: boolean;
-}
+import { checked, type WorkerOptions } from './worker-options.ts';
 
 /** How a worker's jobs ended when it stopped. */
 export interface StopReport {
@@ -233,31 +220,3 @@ async function passGate(job: DriverJob, task: Task, { driver, log }: WorkerHost)
     return { type: 'released', delay: GATE_RETRY };
   }
 }
-
-interface CheckedOptions {
-  readonly concurrency: number;
-  readonly queues: Map<string, number> | undefined;
-  readonly crons: boolean;
-  readonly grace: number;
-}
-
-function checked(options: WorkerOptions): CheckedOptions {
-  const { concurrency = 10, queues, crons = true, grace = '20s' } = options;
-  const must = (holds: boolean, option: string, form: string): void => {
-    if (!holds) throw new QueueOptionError('startWorker()', option, form);
-  };
-  const isCount = (value: number): boolean => Number.isInteger(value) && value > 0;
-  must(isCount(concurrency), 'concurrency', 'a whole number over 0');
-  must(isDuration(grace), 'grace', "a duration such as '20s'");
-  const pairs = isList(queues)
-    ? queues.map((queue) => [queue, concurrency] as const)
-    : Object.entries(queues ?? {});
-  for (const [queue, slots] of pairs) {
-    must(isQueueName(queue), 'queues', `made of names: ${QUEUE_FORM}`);
-    must(queue !== CRON_QUEUE, 'queues', `without "${CRON_QUEUE}": \`crons\` says whether crons run`);
-    must(isCount(slots), `queues.${queue}`, 'a whole number over 0');
-  }
-  return { concurrency, queues: queues && new Map(pairs), crons, grace: toMs(grace) };
-}
-
-const isList = (value: WorkerOptions['queues']): value is readonly string[] => Array.isArray(value);
