@@ -18,8 +18,10 @@ export async function check(inputs, joined) {
         `${file}: a class would be called ${renamed.join(', ')}, and an error's name is that of its class. ` +
           'Give it a name that nothing else in the package has, and do not use that name in its static parts.',
       );
-    const helper = /^var (__\w+) =/m.exec(text)?.[1];
-    if (helper && !texts.some((written) => written.includes(helper)))
+    const helper = [...text.matchAll(/^var (__\w+) =/gm)]
+      .map(([, name]) => name)
+      .find((name) => !texts.some((written) => written.includes(name)));
+    if (helper)
       throw new Error(
         `${file}: esbuild adds its helper ${helper}, which costs at every use. ` +
           'Where it is for `export *` from another package or for `import *`, name what is used.',

@@ -2,6 +2,7 @@
 // Joins the files that tsc wrote into `dist` of the package in the working folder: a file for each entry, and chunks of
 // what entries share or load later. Declarations stay as they are.
 //   infra-join [more entries, as paths in dist]
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { build } from 'esbuild';
@@ -84,10 +85,15 @@ const layout = {
 const { outputFiles } = await build({ ...options, plugins: [layout] });
 await check(Object.keys(inputs), outputFiles);
 
+// What is no part of the output any more: tsc's own files, and declarations whose source is gone.
 const kept = new Set(outputFiles.map(({ path }) => path));
 for (const name of await readdir('dist', { recursive: true })) {
   const path = resolve('dist', name);
-  if (/\.js(\.map)?$/.test(name) && !kept.has(path)) await rm(path);
+  const [, declared] = /(.+)\.d\.ts(\.map)?$/.exec(name) ?? [];
+  const isOver = declared
+    ? !existsSync(join('src', `${declared}.ts`))
+    : /\.js(\.map)?$/.test(name) && !kept.has(path);
+  if (isOver) await rm(path);
 }
 for (const { path, contents } of outputFiles) {
   await mkdir(dirname(path), { recursive: true });

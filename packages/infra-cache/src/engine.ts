@@ -1,11 +1,11 @@
-import type { CacheCalls } from './cache.ts';
+import type { CacheCalls } from './client.ts';
 import { decode, encode } from './codec.ts';
+import type { CachePolicy, ChosenDriver } from './config.ts';
 import { type Clock, operation, toMs } from './core.ts';
 import type { CacheDriver } from './driver.ts';
 import { CacheKeyError, CacheTtlError, CacheValueError } from './errors.ts';
 import { failsafe } from './failsafe.ts';
 import { lateDriver } from './late-driver.ts';
-import type { CachePolicy, ChosenDriver } from './options.ts';
 import { singleFlight } from './single-flight.ts';
 
 /** What a cache is made of, every option checked and every default filled in. */

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { EntriesOptions } from './options.ts';
+import type { EntriesOptions } from './config.ts';
 
 /** Texts by key, each with an expiry. */
 export type Entries = LRUCache<string, string>;

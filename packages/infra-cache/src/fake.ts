@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import assert from 'node:assert/strict';
 import { type FakeClock, fakeClock } from '@vibeonrails/infra-core/testing';
-import { type Cache, createCache } from './cache.ts';
+import { type Cache, createCache } from './client.ts';
 import { handle } from './module.ts';
 
 /** A cache for tests that stands in for the default one, on a clock of its own. */

@@ -1,4 +1,5 @@
-export { type Cache, createCache } from './cache.ts';
+export { type Cache, createCache } from './client.ts';
+export type { CacheDriverName, CacheOptions, CachePolicy } from './config.ts';
 export type { CacheDriver, SetOptions } from './driver.ts';
 export type { CacheMemoryOptions, CacheRedisOptions } from './drivers/redis.ts';
 export {
@@ -12,4 +13,3 @@ export {
   CacheValueError,
 } from './errors.ts';
 export { cache, cacheHealthCheck, configureCache } from './module.ts';
-export type { CacheDriverName, CacheOptions, CachePolicy } from './options.ts';

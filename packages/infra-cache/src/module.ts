@@ -1,6 +1,6 @@
-import { type Cache, createCache, passedOn } from './cache.ts';
+import { type Cache, createCache, passedOn } from './client.ts';
+import type { CacheOptions } from './config.ts';
 import { defineModule, type HealthCheck, type ModuleHandle } from './core.ts';
-import type { CacheOptions } from './options.ts';
 
 /** The version in package.json. */
 export const VERSION = '1.0.0';

@@ -53,7 +53,7 @@ test('importing it loads no library, and no more of the packages below than thei
   );
   const own = files.map((file) => relative(packages, file)).filter((file) => !file.startsWith('infra-core'));
   expect(own.map((file) => file.replace(/^infra-|src\/|\.ts$/g, ''))).toEqual([
-    ...'cache core errors index module options'.split(' ').map((file) => `cache/${file}`),
+    ...'client config core errors index module'.split(' ').map((file) => `cache/${file}`),
     'redis/variables',
   ]);
   for (const file of own)

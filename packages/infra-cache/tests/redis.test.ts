@@ -3,9 +3,9 @@ import { resetInfra } from '@vibeonrails/infra-core/testing';
 import { describeWith } from '@vibeonrails/services/vitest';
 import { Redis as Redis5 } from 'ioredis5';
 import { afterEach, beforeEach, describe, it, vi } from 'vitest';
+import { settingsOf } from '../src/config.ts';
 import { driverOf } from '../src/engine.ts';
 import type { CacheOptions } from '../src/index.ts';
-import { settingsOf } from '../src/options.ts';
 import { cacheDriverSuite } from '../src/testing.ts';
 
 beforeEach(() => void vi.spyOn(process.stderr, 'write').mockReturnValue(true));

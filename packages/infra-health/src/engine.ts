@@ -59,9 +59,12 @@ export function openEngine({ checks, clock, lifecycle, isStarted }: EngineSettin
         ({ groups }) => group === undefined || groups.includes(group),
       );
       const patience = untilAborted(clock, signal);
+      // No timer of a clock keeps the process alive: a check that hangs would end a script in place of failing.
+      const hold = setInterval(() => undefined, 2 ** 30);
       const rows = await Promise.all(
         chosen.map((settings) => patience.row(registered(settings).row(fresh), settings)),
       );
+      clearInterval(hold);
       patience.end();
       return report(rows, obstacle(group, chosen.length));
     },

@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process';
 import { setImmediate, setTimeout as wait } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import type { Clock } from '@vibeonrails/infra-core';
 import { fakeClock, resetInfra } from '@vibeonrails/infra-core/testing';
 import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
@@ -378,4 +380,16 @@ test('a check that hangs is still found out when another one blocks', async () =
     'did not answer within 100 ms',
     expect.stringContaining('kept the process busy'),
   ]);
+});
+
+test('a check that hangs is a row also in a script that nothing else keeps alive', async () => {
+  const script = `import { createHealth } from '@vibeonrails/infra-health';
+    const health = createHealth();
+    health.register('hangs', () => new Promise(() => undefined), { timeout: 200 });
+    console.log((await health.check()).checks[0].message);`;
+  const flags = ['--import', 'tsx', '--conditions', '@vibeonrails/infra-source', '--input-type=module'];
+  const { stdout } = await promisify(execFile)(process.execPath, [...flags, '--eval', script], {
+    cwd: new URL('..', import.meta.url),
+  });
+  expect(stdout).toBe('did not answer within 200 ms\n');
 });

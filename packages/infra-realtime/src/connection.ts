@@ -1,7 +1,7 @@
 import { extract, formatIssue, logger, operation, runWithContext } from '@vibeonrails/infra-core';
 import { withinTime } from './admission.ts';
-import { isChannelName } from './channel.ts';
 import type { Admission, AnyChannel, Identity } from './channel-types.ts';
+import { isChannelName } from './channels.ts';
 import type { EngineSocket, SocketEvents } from './engine.ts';
 import { CLOSE_CODES } from './errors.ts';
 import type { ConnectionHost } from './gateway.ts';

@@ -1,4 +1,4 @@
-import { channelName, eventName, pushFrame, userChannel, withPosition } from './channel.ts';
+import { channelName, eventName, pushFrame, userChannel, withPosition } from './channels.ts';
 import { makeDriver } from './config.ts';
 import { onShutdown, operation, systemClock } from './core.ts';
 import type { BrokerMessage, Position } from './driver.ts';

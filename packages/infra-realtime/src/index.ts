@@ -1,5 +1,4 @@
 export type { Authenticate, UpgradeSnapshot } from './admission.ts';
-export { channel } from './channel.ts';
 export type {
   Admission,
   AnyChannel,
@@ -11,6 +10,7 @@ export type {
   EventsOf,
   Identity,
 } from './channel-types.ts';
+export { channel } from './channels.ts';
 export type { RealtimeDriverName, RealtimeEngineName } from './config.ts';
 export type { DrainOptions } from './drain.ts';
 export type { BrokerMessage, DriverEvents, Position, PresenceMember, RealtimeDriver } from './driver.ts';

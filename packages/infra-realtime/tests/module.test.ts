@@ -89,7 +89,7 @@ describe('the entry points', () => {
     const files = await loadedFiles(folder, '@vibeonrails/infra-realtime');
     const own = files.filter((file) => file.startsWith(join(folder, 'src')));
     expect(own.map((file) => relative(join(folder, 'src'), file))).toEqual([
-      'channel.ts',
+      'channels.ts',
       'config.ts',
       'core.ts',
       'errors.ts',

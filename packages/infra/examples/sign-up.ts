@@ -25,7 +25,14 @@ const form = z.object({
   avatar: z
     .file('Choose a picture.')
     .min(1, 'Choose a picture.')
-    .max(MAX_AVATAR_BYTES, 'Choose a picture of at most 1 MB.'),
+    .max(MAX_AVATAR_BYTES, 'Choose a picture of at most 1 MB.')
+    .transform(async (file, { addIssue }) => {
+      const bytes = new Uint8Array(await file.arrayBuffer());
+      const contentType = pictureType(bytes);
+      if (contentType) return { bytes, contentType };
+      addIssue('Choose a PNG, JPEG, GIF or WebP picture.');
+      return z.NEVER;
+    }),
 });
 
 /** What is wrong with a form, by field. */
@@ -40,13 +47,11 @@ export class FormError extends Error {
 
 /** Signs somebody up and returns their id. Throws {@link FormError} when the form is not right. */
 export async function signUp(fields: FormData): Promise<string> {
-  const { name, email, avatar } = parse(fields);
-  const bytes = new Uint8Array(await avatar.arrayBuffer());
-  const contentType = pictureType(bytes);
+  const { name, email, avatar } = await parse(fields);
   const id = randomUUID();
   await announce(id, 'received', `${name} filled in the form, and every field is right.`);
 
-  const { key, size } = await storage.put(`avatars/${id}`, bytes, { contentType });
+  const { key, size } = await storage.put(`avatars/${id}`, avatar.bytes, { contentType: avatar.contentType });
   await announce(id, 'stored', `The avatar is stored as ${key}, ${size} bytes.`);
 
   await savePerson({ id, name, email, avatar: key, traceId: currentContext().trace?.traceId });
@@ -56,17 +61,16 @@ export async function signUp(fields: FormData): Promise<string> {
   return id;
 }
 
-function parse(fields: FormData): z.output<typeof form> {
-  const result = form.safeParse(Object.fromEntries(fields));
+/** Every mistake at once, those of the picture's content too. */
+async function parse(fields: FormData): Promise<z.output<typeof form>> {
+  const result = await form.safeParseAsync(Object.fromEntries(fields));
   if (result.success) return result.data;
   throw new FormError(
     Object.fromEntries(result.error.issues.map(({ path, message }) => [String(path[0]), message])),
   );
 }
 
-function pictureType(bytes: Uint8Array): string {
+function pictureType(bytes: Uint8Array): string | undefined {
   const head = Buffer.from(bytes.subarray(0, 16)).toString('latin1');
-  const type = Object.keys(PICTURES).find((name) => PICTURES[name]?.test(head));
-  if (!type) throw new FormError({ avatar: 'Choose a PNG, JPEG, GIF or WebP picture.' });
-  return type;
+  return Object.keys(PICTURES).find((name) => PICTURES[name]?.test(head));
 }

@@ -21,6 +21,7 @@ const FILES = {
   'testing.js': `import { used } from './module.js'; export const fake = () => used.push('fake');`,
   'leaf.js': `export const LEAF = 'leaf';`,
   'index.d.ts': 'export {};',
+  'gone.d.ts': 'export {};',
   'stale-ABCDEFGH.js': '',
 };
 
@@ -31,6 +32,8 @@ beforeEach(async () => {
   const publishConfig = { exports: { ...Object.fromEntries(entries), './package.json': './package.json' } };
   await writeFile(join(folder, 'package.json'), JSON.stringify({ type: 'module', publishConfig }));
   await write(FILES);
+  await mkdir(join(folder, 'src'));
+  await writeFile(join(folder, 'src', 'index.ts'), '');
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
@@ -103,6 +106,9 @@ test('what would rename a class is refused, and nothing is written', async () =>
 });
 
 test('what needs helpers at run time is refused', async () => {
-  await write({ 'errors.js': `export * from 'node:events'; export class AError {}` });
+  await write({
+    'errors.js': `export * from 'node:events'; export class AError {}`,
+    'leaf.js': `var __ours = 'leaf'; export const LEAF = __ours;`,
+  });
   await expect(joinFiles()).rejects.toThrow('name what is used');
 });

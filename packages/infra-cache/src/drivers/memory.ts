@@ -1,7 +1,7 @@
+import type { EntriesOptions } from '../config.ts';
 import type { CacheDriver } from '../driver.ts';
 import { boundedEntries, lifetime, sizeOf } from '../entries.ts';
 import { CacheCounterError, CacheSizeError } from '../errors.ts';
-import type { EntriesOptions } from '../options.ts';
 
 /** Keeps entries in this process, up to a number of bytes. Gone when the process ends. */
 export function memoryDriver({ maxBytes, clock }: EntriesOptions): CacheDriver {

@@ -3,9 +3,7 @@ import { defineJob, enqueue } from '@vibeonrails/infra/queue';
 const sendEmail = defineJob({
   name: 'send-email',
   schema: z.object({ to: z.string().email(), template: z.string() }),
-  handler: async ({ to, template }) => {
-    /* ... */
-  },
+  handler: async ({ to, template }) => { /* ... */ },
   options: { retries: 3, backoff: 'exponential' },
 });
 

@@ -1,6 +1,6 @@
+import { type CacheOptions, type CachePolicy, settingsOf } from './config.ts';
 import { type Duration, type ModuleInstance, once, onShutdown } from './core.ts';
 import { CacheClosedError } from './errors.ts';
-import { type CacheOptions, type CachePolicy, settingsOf } from './options.ts';
 
 /**
  * A cache. Values are copied in and out: changing what `get` returned never changes the cache.
