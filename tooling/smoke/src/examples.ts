@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { service } from '@vibeonrails/services';
 import { newFolder, removeFolder, run } from './commands.ts';
@@ -53,6 +53,13 @@ export async function runExample(
     if (warning) throw new Error(`${name} warns on Node.js ${node.major}: ${warning}`);
     await removeFolder(cwd);
   }
+}
+
+/** Imports a package's root where it is installed, and asks that no library is loaded with it. */
+export async function loadRoot({ name }: Package, application: string, node: Node): Promise<void> {
+  const program = join(application, 'root-loads.mjs');
+  await copyFile(new URL('../programs/root-loads.mjs', import.meta.url), program);
+  await run(node.binary, [program, name], { cwd: application, limit: 60_000 });
 }
 
 /** Loads every entry of a package by `import` and by `require`, and asks that both give the same names. */

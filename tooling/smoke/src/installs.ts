@@ -9,7 +9,14 @@ import {
   packageManagers,
   reachableFrom,
 } from './consumer.ts';
-import { type ExampleServers, loadEntries, type Node, runExample, startExampleServers } from './examples.ts';
+import {
+  type ExampleServers,
+  loadEntries,
+  loadRoot,
+  type Node,
+  runExample,
+  startExampleServers,
+} from './examples.ts';
 import { declaredBy, type Manifest, type Package, SCOPE } from './packages.ts';
 import { installLines, namesIn } from './readme.ts';
 import type { Registry } from './registry.ts';
@@ -78,9 +85,10 @@ async function proveRuns(
   const variables = servers.variablesOf(found.short);
   if ('missing' in variables) report.skip(`${found.short}: its example ${where}`, variables.missing);
   await report.check(`${found.short} runs ${where}`, async () => {
+    await loadRoot(found, application, node);
     await loadEntries(found, application, node);
     if ('env' in variables) await runExample(found, application, node, variables.env);
-    return 'every entry and the example, by import and by require';
+    return 'every entry and the example, by import and by require; the root without a library';
   });
 }
 
