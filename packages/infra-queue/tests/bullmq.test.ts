@@ -331,6 +331,21 @@ describeWith('redis', 'a queue on BullMQ', (redis) => {
     expect(reason).toMatchObject({ code: 'E_QUEUE_CANCELLED' });
     expect(await other.job(id)).toMatchObject({ discarded: 'cancelled', attemptsMade: 0 });
   });
+
+  test('closed with calls on their way: each is told whether its job is stored', async () => {
+    const prefix = `t${randomUUID()}`;
+    const open = (): Queue => bench({ redis: { url: redis().url }, prefix }).queue;
+    const job = defineJob({ name: 'task', schema: z.number(), handler: () => undefined });
+    const queue = open();
+    await queue.enqueue(job, 0);
+    await queue.enqueue(job, 0);
+    const calls = Array.from({ length: 50 }, (_, i) => queue.enqueue(job, i));
+    calls.push(queue.enqueue(job, 0, { id: 'mine' }));
+    await queue.close();
+    const told = await Promise.allSettled(calls);
+    const stored = told.filter(({ status }) => status === 'fulfilled').length;
+    expect((await open().stats()).waiting).toBe(2 + stored);
+  });
 });
 
 describeWith(

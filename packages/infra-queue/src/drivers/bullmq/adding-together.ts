@@ -53,14 +53,14 @@ export function addTogether(store: Store): (jobs: readonly NewJob[]) => Promise<
     return batch;
   };
   const putInFlight = (queue: string): InFlight => {
-    const over = endOfTurn().then(async () => {
-      inFlight.delete(queue);
-      const answered = store.run(async () => {
-        await Promise.all(turn.answers);
-        if (turn.refused) throw turn.refused.thrown;
-      });
-      return answered.catch((thrown: unknown) => thrown);
+    const ended = endOfTurn().then(() => inFlight.delete(queue));
+    // Begun at once: who closes the queue in this turn lets the answers come in first.
+    const answered = store.run(async () => {
+      await ended;
+      await Promise.all(turn.answers);
+      if (turn.refused) throw turn.refused.thrown;
     });
+    const over = answered.catch((thrown: unknown) => thrown);
     const turn: InFlight = { answers: [], added: [], over };
     inFlight.set(queue, turn);
     return turn;
