@@ -85,4 +85,4 @@ export {
   operation,
   subscribeOperation,
 } from './telemetry.ts';
-export { type Clock, type Duration, InvalidDurationError, systemClock, toMs } from './time.ts';
+export { atDeadline, type Clock, type Duration, InvalidDurationError, systemClock, toMs } from './time.ts';

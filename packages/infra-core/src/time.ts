@@ -57,3 +57,20 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** A timer this many milliseconds late means that something kept the process busy. */
+const LATE = 50;
+
+/**
+ * Calls `fn` when the time for an answer is up; the returned function cancels it. Where something kept the process busy, so
+ * that the timer comes late, the time lost is given back, once: the answer may be there and has only to be read.
+ */
+export function atDeadline(clock: Clock, ms: number, fn: () => void): () => void {
+  const at = clock.now() + ms;
+  let cancel = clock.after(ms, () => {
+    const lost = clock.now() - at;
+    if (lost > LATE) cancel = clock.after(Math.min(lost, ms), fn);
+    else fn();
+  });
+  return () => cancel();
+}

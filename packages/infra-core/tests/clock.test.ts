@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
-import { systemClock } from '../src/index.ts';
+import { atDeadline, systemClock } from '../src/index.ts';
 import { fakeClock } from '../src/testing.ts';
 import { run } from './child.ts';
 
@@ -67,4 +68,24 @@ test('the fake clock stands still and forgets a cancelled timer', async () => {
   expect(clock.now()).toBe(Date.UTC(2026, 4, 1));
   await clock.advance('1h');
   expect(fn).not.toHaveBeenCalled();
+});
+
+test('a deadline is kept to, and may be called off', async () => {
+  const up: string[] = [];
+  const from = performance.now();
+  atDeadline(systemClock, 30, () => up.push(`after ${Math.floor((performance.now() - from) / 20)}`));
+  atDeadline(systemClock, 10, () => up.push('called off'))();
+  await sleep(80);
+  expect(up).toHaveLength(1);
+  expect(up[0]).toMatch(/^after [1-3]$/);
+});
+
+test('a deadline gives the time back that something kept the process busy, once', async () => {
+  const up: number[] = [];
+  atDeadline(systemClock, 40, () => up.push(1));
+  for (const end = Date.now() + 160; Date.now() < end; );
+  await sleep(5);
+  expect(up).toEqual([]);
+  await sleep(100);
+  expect(up).toEqual([1]);
 });

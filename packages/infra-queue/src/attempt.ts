@@ -9,6 +9,7 @@ import {
 import { followingJob } from './chain.ts';
 import { type DriverJob, type NewJob, NO_META, type Outcome } from './driver.ts';
 import { JobTimeoutError, WorkerStoppingError } from './errors.ts';
+import { toError } from './failure.ts';
 import type { JobContext } from './job.ts';
 import { type LazySignal, RunContext } from './run-context.ts';
 import { delayAfter, type Task } from './task.ts';
@@ -53,7 +54,7 @@ export function startAttempt(job: DriverJob, task: Task, own: LazySignal, host: 
   let abandon: () => void = () => undefined;
   const outcome = new Promise<Outcome>((resolve) => {
     abandon = () => resolve(STOPPED);
-    void run.then(resolve);
+    run.then(resolve, (thrown: unknown) => resolve(broken(thrown, job, task)));
   });
   return { outcome, stop: () => own.abort(new WorkerStoppingError()), abandon };
 }
@@ -85,6 +86,12 @@ async function runOnce(job: DriverJob, task: Task, own: LazySignal, host: Attemp
   } finally {
     cancelTimeout?.();
   }
+}
+
+/** What a run comes to whose end could not even be told, such as by a logger that throws: as after any failure. */
+function broken(thrown: unknown, { attempt }: DriverJob, { retries }: Task): Outcome {
+  const error = toError(thrown);
+  return attempt > retries ? { type: 'dead', error } : { type: 'retry', delay: 1000, error };
 }
 
 /** Runs the handler. What it throws is censored before anybody sees it, such as a tracer of the operation. */
@@ -157,8 +164,6 @@ async function failed(
   }
   return { type: 'dead', error };
 }
-
-const toError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)));
 
 /** What the handler threw goes beside the timeout, unless it is the timeout. */
 function withCause(error: Error, thrown: unknown): Error {

@@ -22,7 +22,7 @@ import { type Added, type NewJob, NO_META, type Priority, type UniqueKey } from 
 import { QueueOptionError } from './errors.ts';
 import type { Job, Unique, UniqueOptions } from './job.ts';
 import { packPayload } from './payload.ts';
-import { gateOf, VERSION_META } from './task.ts';
+import { gateOf, REDACT_META, VERSION_META } from './task.ts';
 
 /** How one job is enqueued. */
 export interface EnqueueOptions<Payload = unknown> {
@@ -105,10 +105,11 @@ export function prepareJob<S extends Schema>(
 /** The options of a job that is enqueued without any. */
 export const DEFAULTS: EnqueueOptions = Object.freeze({});
 
-function metaOf({ version }: { version: number }): NewJob['meta'] {
-  if (version === 1 && !contextStorage().getStore()) return NO_META;
+function metaOf({ version, redact }: { version: number; redact: readonly string[] }): NewJob['meta'] {
+  if (version === 1 && redact.length === 0 && !contextStorage().getStore()) return NO_META;
   const meta = inject({}) as Record<string, string>;
   if (version > 1) meta[VERSION_META] = String(version);
+  if (redact.length > 0) meta[REDACT_META] = JSON.stringify(redact);
   return meta;
 }
 

@@ -10,7 +10,7 @@ import {
   type QueueDriver,
 } from './driver.ts';
 import { firstTick } from './schedule.ts';
-import { redactorOf } from './task.ts';
+import { redactorOf, redactorOfUnknown } from './task.ts';
 
 /** A job as it is listed. */
 export interface JobView {
@@ -214,7 +214,7 @@ function jobView(record: JobRecord): JobView {
 
 function shownPayload(record: JobRecord): unknown {
   const job = record.queue === CRON_QUEUE ? undefined : registry().jobs.get(record.name);
-  const hidden = job && redactorOf(job, record);
+  const hidden = job ? redactorOf(job, record) : redactorOfUnknown(record);
   return hidden ? hidden.payload() : JSON.parse(record.payload);
 }
 

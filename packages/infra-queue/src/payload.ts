@@ -1,11 +1,4 @@
-import {
-  isInfraError,
-  type Schema,
-  type SchemaIssue,
-  type SchemaOutput,
-  type SchemaResult,
-} from '@vibeonrails/infra-core';
-import type { Failure } from './driver.ts';
+import type { Schema, SchemaIssue, SchemaOutput, SchemaResult } from '@vibeonrails/infra-core';
 import { PayloadError, type PayloadIssue, PayloadSizeError } from './errors.ts';
 
 /** What a payload is checked by. */
@@ -31,7 +24,8 @@ export function packPayload(rules: PayloadRules, payload: unknown): string | Pro
   const copy = plainCopy(payload, MAX_DEPTH) ?? toJson(payload, { path: [], above: [], issues });
   const text = copy === undefined ? 'null' : JSON.stringify(copy);
   const bytes = Buffer.byteLength(text);
-  if (bytes > rules.maxPayloadBytes) throw new PayloadSizeError(rules.name, bytes, rules.maxPayloadBytes);
+  if (issues.length === 0 && bytes > rules.maxPayloadBytes)
+    throw new PayloadSizeError(rules.name, bytes, rules.maxPayloadBytes);
   const packed = ({ issues: refused = [] }: SchemaResult<unknown>): string => {
     if (issues.length + refused.length > 0) throw refusal(rules.name, issues, refused);
     return text;
@@ -51,13 +45,14 @@ function refusal(name: string, issues: PayloadIssue[], refused: readonly SchemaI
 /** A copy of what JSON keeps as it is, seen at a glance: most payloads. `undefined` for others, which are looked at part by part. */
 function plainCopy(value: unknown, depth: number): unknown {
   if (typeof value !== 'object' || value === null) return isJson(value) ? value : undefined;
-  if (depth === 0 || 'toJSON' in value) return undefined;
+  if (depth === 0) return undefined;
   const prototype: unknown = Object.getPrototypeOf(value);
   const isList = prototype === Array.prototype;
   if (!isList && (prototype !== Object.prototype || Object.getOwnPropertySymbols(value).length > 0))
     return undefined;
   // In one go, which is fast; then the few parts that are objects themselves.
   if (isList) {
+    if (hasMore(value as unknown[])) return undefined;
     const list = [...(value as unknown[])];
     return list.every((_, i) => copyInto(list, i, depth)) ? list : undefined;
   }
@@ -110,8 +105,12 @@ interface Walk {
   readonly issues: PayloadIssue[];
 }
 
-/** A copy of a value in what JSON keeps as it is; each part that it would change is left out and added to the issues. */
+/**
+ * A copy of a value in what JSON keeps as it is; each part that it would change is left out and added to the issues. It
+ * ends with the issues that are told: objects that all refer to each other have more paths than can be walked.
+ */
 function toJson(value: unknown, walk: Walk): unknown {
+  if (walk.issues.length >= MAX_ISSUES) return undefined;
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -136,7 +135,7 @@ function copyObject(value: object, walk: Walk): unknown {
   if (above.includes(value)) return refuse(walk, 'a value that contains itself');
   if (above.length >= MAX_DEPTH) return refuse(walk, `nested more than ${MAX_DEPTH} levels deep`);
   const isArray = Array.isArray(value);
-  const kind = isArray ? undefined : kindOf(value);
+  const kind = isArray ? kindOfArray(value) : kindOf(value);
   if (kind) return refuse(walk, `${kind}, which JSON would change`);
   const copy: Record<string, unknown> | unknown[] = isArray ? [] : {};
   above.push(value);
@@ -160,29 +159,15 @@ function kindOf(value: object): string | undefined {
   return plain ? (name as string) : `a ${name || 'class'} object`;
 }
 
+/** What a list is beside its items; `undefined` for a plain one. */
+function kindOfArray(list: readonly unknown[]): string | undefined {
+  if ('toJSON' in list) return 'an array with toJSON()';
+  return hasMore(list) ? 'an array with fields beside its items' : undefined;
+}
+
+/** More fields than items, which JSON would drop. */
+const hasMore = (list: readonly unknown[]): boolean => Object.keys(list).length > list.length;
+
 /** A plain object of another realm, such as a `vm` context. */
 const isForeignPlain = (prototype: object): boolean =>
   Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf');
-
-const STACK_LINES = 20;
-const MESSAGE_CHARS = 4000;
-
-/** An error as it is kept with a job: bounded, and plain data. */
-export function failureOf(error: Error): Failure {
-  const { issues } = error as { issues?: Failure['issues'] };
-  return {
-    name: error.name,
-    message: error.message.slice(0, MESSAGE_CHARS),
-    ...(isInfraError(error) ? { code: error.code } : {}),
-    ...(error.stack
-      ? {
-          stack: error.stack
-            .split('\n')
-            .slice(0, STACK_LINES)
-            .join('\n')
-            .slice(0, 2 * MESSAGE_CHARS),
-        }
-      : {}),
-    ...(isInfraError(error, 'E_QUEUE_PAYLOAD') && issues ? { issues } : {}),
-  };
-}

@@ -24,6 +24,8 @@ export interface Task {
 
 /** Where a job says the version of its payload; without it, that is 1. */
 export const VERSION_META = 'job-version';
+/** Where a job names the fields to keep out of what others read, as JSON: a process that does not define it shows lists, too. */
+export const REDACT_META = 'job-redact';
 
 /** The task of a stored job; `undefined` when this process does not define it, or not in its version. */
 export function taskOf(stored: DriverJob): Task | undefined {
@@ -75,6 +77,16 @@ function jobTask(job: Job, stored: DriverJob): Task {
   if (job.concurrency || job.rateLimit) task.gate = () => gateOf(job, migrated(job, stored));
   if (onDead) task.onDead = (error, ctx) => onDead(error, JSON.parse(stored.payload), ctx);
   return task;
+}
+
+/** {@link redactorOf} for a job that this process does not define: of the fields that it names itself. */
+export function redactorOfUnknown(stored: StoredPayload): Redactor | undefined {
+  const named = stored.meta?.[REDACT_META];
+  if (named === undefined) return undefined;
+  return redactor(JSON.parse(named) as string[], {
+    stored: () => JSON.parse(stored.payload),
+    others: () => [],
+  });
 }
 
 /** A job as it is stored, as far as its payload and version go. */

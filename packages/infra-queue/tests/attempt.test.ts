@@ -8,7 +8,7 @@ import {
   type JobOptions,
   UnrecoverableError,
 } from '../src/index.ts';
-import { bench, gate } from './bench.ts';
+import { bench, collectingLogger, gate } from './bench.ts';
 
 type Handler = (text: string, ctx: JobContext) => unknown;
 const define = (handler: Handler, options: JobOptions<string> = {}): Job<z.ZodString> =>
@@ -327,6 +327,71 @@ test('what is kept of an error is bounded', async () => {
   await queue.startWorker();
   await clock.advance(0);
   expect(JSON.stringify((await queue.dead())[0]?.failure).length).toBeLessThan(13_000);
+});
+
+test.each<[string, () => unknown, string]>([
+  ['an object without a prototype', () => Object.assign(Object.create(null), { code: 'X' }), '{"code":"X"}'],
+  [
+    'an object whose toString throws',
+    () => ({
+      toString: () => {
+        throw new Error('no');
+      },
+    }),
+    '{}',
+  ],
+  ['a symbol', () => Symbol('why'), 'Symbol(why)'],
+  ['nothing', () => undefined, 'undefined'],
+  [
+    'an error whose message is an object',
+    () => Object.assign(new Error('x'), { message: { why: 1 } }),
+    '{"why":1}',
+  ],
+  ['an error whose stack is a number', () => Object.assign(new Error('x'), { stack: 7 }), 'x'],
+  ['an error whose name is a symbol', () => Object.assign(new Error('x'), { name: Symbol('n') }), 'x'],
+  [
+    'an error whose message cannot be read',
+    () =>
+      Object.defineProperty(new Error('x'), 'message', {
+        get: () => {
+          throw new Error('no');
+        },
+      }),
+    'null',
+  ],
+])('%s that is thrown fails the attempt, and no more than that', async (_what, thrown, message) => {
+  const { queue, clock } = bench();
+  const job = define(
+    () => {
+      throw thrown();
+    },
+    { retries: 1, onDead: () => undefined },
+  );
+  await queue.enqueue(job, 'x', { id: 'j' });
+  const worker = await queue.startWorker();
+  await clock.advance('1m');
+  expect(await queue.dead()).toMatchObject([{ attemptsMade: 2, failure: { message } }]);
+  await worker.stop();
+});
+
+test('an attempt whose end a logger does not take fails like any other', async () => {
+  const logger = { ...collectingLogger([]), child: () => logger };
+  const { queue, clock } = bench({ logger });
+  const job = define(
+    () => {
+      throw new Error('down');
+    },
+    { retries: 1 },
+  );
+  await queue.enqueue(job, 'x', { id: 'j' });
+  const worker = await queue.startWorker();
+  for (const level of ['warn', 'error'] as const)
+    logger[level] = () => {
+      throw new Error('the disk is full');
+    };
+  await clock.advance('1m');
+  expect(await queue.dead()).toMatchObject([{ attemptsMade: 2, failure: { message: 'the disk is full' } }]);
+  await worker.stop();
 });
 
 test('the retries of the code that runs decide, not those of the code that enqueued', async () => {

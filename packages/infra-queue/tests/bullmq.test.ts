@@ -3,7 +3,7 @@ import { currentContext, type InfraContext, runWithContext } from '@vibeonrails/
 import { describeWith } from '@vibeonrails/services/vitest';
 import { Queue as BullQueue, Worker as BullWorker } from 'bullmq';
 import { Redis } from 'ioredis5';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import {
   type CatchUp,
@@ -332,19 +332,106 @@ describeWith('redis', 'a queue on BullMQ', (redis) => {
     expect(await other.job(id)).toMatchObject({ discarded: 'cancelled', attemptsMade: 0 });
   });
 
-  test('closed with calls on their way: each is told whether its job is stored', async () => {
+  test('jobs of one moment run in the order of their calls, with an id of their own or without', async () => {
+    const { queue } = bench({ redis: { url: redis().url }, prefix: `t${randomUUID()}` });
+    const seen: number[] = [];
+    const job = defineJob({ name: 'task', schema: z.number(), handler: (n) => void seen.push(n) });
+    await queue.enqueue(job, 0);
+    await queue.enqueue(job, 1);
+    const ids = [undefined, undefined, 'a', undefined, 'b', undefined, undefined];
+    await Promise.all(ids.map((id, i) => queue.enqueue(job, i + 2, id ? { id } : {})));
+    await queue.startWorker({ concurrency: 1 });
+    await expect.poll(() => seen, poll).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+
+  test('a handler that changes its payload changes neither what onDead is told nor another attempt', async () => {
+    const { queue } = bench({ redis: { url: redis().url }, prefix: `t${randomUUID()}` });
+    const told: unknown[] = [];
+    const seen: unknown[] = [];
+    const job = defineJob({
+      name: 'task',
+      schema: z.custom<{ list: number[] }>(),
+      handler: (payload) => {
+        seen.push([...payload.list]);
+        payload.list.push(2);
+        throw new Error('again');
+      },
+      options: {
+        retries: 1,
+        backoff: { type: 'fixed', delay: 1 },
+        onDead: (_error, payload) => void told.push(payload),
+      },
+    });
+    await queue.enqueue(job, { list: [1] });
+    await queue.startWorker();
+    await expect.poll(() => told, poll).toEqual([{ list: [1] }]);
+    expect(seen).toEqual([[1], [1]]);
+  });
+
+  test('what a handler throws is a failure whatever it is, and the worker goes on', async () => {
+    const { queue } = bench({ redis: { url: redis().url }, prefix: `t${randomUUID()}` });
+    const wrong = [
+      Object.assign(Object.create(null), { code: 'X' }),
+      Object.assign(new Error('x'), { message: { why: 1 }, stack: 7 }),
+    ];
+    const job = defineJob({
+      name: 'task',
+      schema: z.number(),
+      handler: (i) => {
+        throw wrong[i];
+      },
+      options: { retries: 1, backoff: { type: 'fixed', delay: 1 } },
+    });
+    await queue.enqueueMany(job, [0, 1]);
+    await queue.startWorker({ concurrency: 1 });
+    const failures = async () => (await queue.dead()).map(({ failure }) => failure?.message).sort();
+    await expect.poll(failures, poll).toEqual(['{"code":"X"}', '{"why":1}']);
+  });
+
+  test('an event loop that is blocked past the deadline does not make a call fail that was answered', async () => {
+    const { queue } = bench({ redis: { url: redis().url }, prefix: `t${randomUUID()}`, timeout: '500ms' });
+    const job = defineJob({ name: 'task', schema: z.number(), handler: () => undefined });
+    await queue.enqueue(job, 0);
+    await queue.enqueue(job, 1);
+    const calls = [queue.enqueue(job, 2), queue.enqueue(job, 3, { id: 'mine' }), queue.stats()];
+    await new Promise((resolve) => setImmediate(resolve));
+    for (const end = Date.now() + 700; Date.now() < end; );
+    await Promise.all(calls);
+    expect((await queue.stats()).waiting).toBe(4);
+  });
+
+  test('a queue is known again soon after Redis was emptied, also to a process that only enqueues', async () => {
+    const { queue } = bench({ redis: { url: redis().url }, prefix: `t${randomUUID()}` });
+    const job = defineJob({ name: 'task', schema: z.number(), handler: () => undefined });
+    await queue.enqueue(job, 0);
+    await queue.enqueue(job, 1);
+    await redis().command('FLUSHALL');
+    const now = Date.now();
+    const later = vi.spyOn(Date, 'now').mockImplementation(() => now + 11_000);
+    await queue.enqueue(job, 2);
+    later.mockRestore();
+    expect((await queue.stats()).waiting).toBe(1);
+  });
+
+  test('closed with calls on their way: it waits for what becomes of them', async () => {
     const prefix = `t${randomUUID()}`;
     const open = (): Queue => bench({ redis: { url: redis().url }, prefix }).queue;
     const job = defineJob({ name: 'task', schema: z.number(), handler: () => undefined });
     const queue = open();
-    await queue.enqueue(job, 0);
-    await queue.enqueue(job, 0);
-    const calls = Array.from({ length: 50 }, (_, i) => queue.enqueue(job, i));
-    calls.push(queue.enqueue(job, 0, { id: 'mine' }));
+    const first = queue.enqueue(job, 0);
     await queue.close();
-    const told = await Promise.allSettled(calls);
-    const stored = told.filter(({ status }) => status === 'fulfilled').length;
-    expect((await open().stats()).waiting).toBe(2 + stored);
+    expect(await first).toMatchObject({ status: 'enqueued' });
+    await expect(queue.enqueue(job, 0)).rejects.toMatchObject({ code: 'E_QUEUE_CLOSED' });
+
+    const again = open();
+    await again.enqueue(job, 0);
+    await again.enqueue(job, 0);
+    const calls = Array.from({ length: 50 }, (_, i) => again.enqueue(job, i));
+    calls.push(again.enqueue(job, 0, { id: 'mine' }));
+    const many = again.enqueueMany(job, [1, 2, 3]);
+    await again.close();
+    await Promise.all([...calls, many]);
+    expect((await open().stats()).waiting).toBe(3 + 51 + 3);
   });
 });
 

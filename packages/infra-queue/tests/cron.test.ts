@@ -281,6 +281,20 @@ test('crons are listed with their next run, whether scheduled, and whether any c
   expect(await queue.crons()).toEqual([]);
 });
 
+test('a run that nobody here knows is offered again soon at first, and right away every second time', async () => {
+  const { queue, clock, lines } = bench();
+  define();
+  await queue.startWorker();
+  const { clearSlot } = await import('@vibeonrails/infra-core');
+  clearSlot('queue.registry');
+  await clock.advance('1d');
+  await clock.advance('5m');
+  const offers = lines.filter(({ message }) => /goes back to its queue/.test(message));
+  const fast = [100, 50, 200, 50, 400, 50, 800, 50, 1600, 50, 3200, 50, 5000, 50, 5000];
+  expect(offers.map(({ delay }) => delay).slice(0, fast.length)).toEqual(fast);
+  expect(offers.map(({ level }) => level).slice(0, 8)).toEqual([...Array(6).fill('debug'), 'warn', 'debug']);
+});
+
 test('a definition that cannot work names every problem at once', () => {
   const wrong = {
     name: '',

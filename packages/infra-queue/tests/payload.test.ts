@@ -40,6 +40,13 @@ test.each<[string, unknown, string, RegExp]>([
   ['an object of a class', { price: new Money() }, 'price', /Money/],
   ['an object that contains itself', circular, 'inner.back', /contains itself/],
   ['a hole in an array', Object.assign(new Array(3), { 0: 1, 2: 3 }), '1', /undefined/],
+  [
+    'an array with fields of its own',
+    { list: Object.assign([1], { total: 5 }) },
+    'list',
+    /fields beside its items/,
+  ],
+  ['an array with toJSON()', { list: Object.assign([1], { toJSON: () => 'x' }) }, 'list', /toJSON/],
   ['a key that changes prototypes', JSON.parse('{"a":{"__proto__":{"x":1}}}'), 'a.__proto__', /not allowed/],
 ])('%s is refused with its path', async (_what, payload, path, message) => {
   expect(await issuesOf(payload)).toEqual([{ path, message: expect.stringMatching(message) }]);
@@ -164,4 +171,16 @@ test('a schema that changes what it is given changes neither the payload of the 
   const { id } = await queue.enqueue(job, payload);
   expect(payload).toEqual({ n: 1 });
   expect((await queue.job(id))?.payload).toEqual({ n: 1 });
+});
+
+test('objects that all refer to each other are refused at once, with where', async () => {
+  const people: { friends: unknown[] }[] = Array.from({ length: 30 }, () => ({ friends: [] }));
+  for (const person of people) person.friends = people.filter((other) => other !== person);
+  const { queue } = bench();
+  const job = defineJob({ name: 'graph', schema: z.array(z.unknown()), handler: () => undefined });
+  const error = await queue.enqueue(job, people).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({
+    code: 'E_QUEUE_PAYLOAD',
+    message: expect.stringContaining('contains itself'),
+  });
 });

@@ -1,4 +1,4 @@
-import { subscribeOperation } from '@vibeonrails/infra-core';
+import { clearSlot, subscribeOperation } from '@vibeonrails/infra-core';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { defineJob, type Job, type Queue } from '../src/index.ts';
@@ -203,4 +203,20 @@ test('what onDead, the backoff function and a key function throw, and why a job 
   expect((await queue.jobs({ job: 'gone' }))[0]?.discarded).toBe('[redacted] has left');
   expect((await queue.dead({ job: 'key' }))[0]?.failure?.message).toBe('of [redacted]');
   expect(await everything(queue, lines)).not.toContain('ada@example.com');
+});
+
+test('redacted fields are out of the lists of a process that does not define the job, such as the command line', async () => {
+  const { queue, clock } = bench();
+  await queue.enqueue(
+    define(() => new Error('no')),
+    payload,
+  );
+  await queue.startWorker();
+  await clock.advance('1h');
+  clearSlot('queue.registry');
+  expect((await queue.dead())[0]?.payload).toEqual({
+    to: '[redacted]',
+    user: { pin: '[redacted]', name: 'Ada' },
+    cards: [{ number: '[redacted]', kind: 'visa' }],
+  });
 });

@@ -27,7 +27,7 @@ export interface ConnectRedisOptions {
   name?: string;
   /** How long `ready()` waits, and each attempt to connect. @default '5s' */
   connectTimeout?: Duration;
-  /** How long `run()` and each command wait for a reply; `false` for commands that block, such as a worker's. @default '5s' */
+  /** How long `run()` waits for a reply, and a command of the bare client twice as long; `false` for commands that block, such as a worker's. @default '5s' */
   commandTimeout?: Duration | false;
   /** Failed reconnections after which the commands that wait fail; `null` for any number. @default 3 */
   maxRetries?: number | null;

@@ -1,5 +1,5 @@
 import type { RedisClient, RedisConnection } from './client.ts';
-import { type Clock, type InfraError, isInfraError, onShutdown } from './core.ts';
+import { atDeadline, type Clock, type InfraError, isInfraError, onShutdown } from './core.ts';
 import { RedisClosedError, RedisNotReadyError, RedisTimeoutError, RedisUnavailableError } from './errors.ts';
 import { handle } from './module.ts';
 
@@ -71,7 +71,7 @@ export function connection(plan: ConnectionPlan): RedisConnection {
             : new RedisUnavailableError(address, `no connection within ${timeout} ms`),
         );
       };
-      const cancel = timeout ? clock.after(timeout, onTimeout) : () => undefined;
+      const cancel = timeout ? atDeadline(clock, timeout, onTimeout) : () => undefined;
       work(() => over)
         .finally(cancel)
         .then(resolve, async (thrown: unknown) => {

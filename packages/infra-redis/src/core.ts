@@ -1,5 +1,6 @@
 // One door to the core: Node resolves a package's name anew for each file that imports it, which costs more than the file.
 export {
+  atDeadline,
   type Clock,
   type Duration,
   defineConfig,

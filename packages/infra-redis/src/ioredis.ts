@@ -124,8 +124,11 @@ function sharedOptions(settings: ClientSettings, tls: ConnectionOptions | undefi
     maxRetriesPerRequest: settings.maxRetries,
     // After a failover the former master answers READONLY until the connection is made anew.
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
-    // A peer that vanished without a word: each command would time out until the kernel gives up, minutes later.
-    ...(commandTimeout === false ? {} : { commandTimeout, socketTimeout: 2 * commandTimeout }),
+    // A peer that vanished without a word: each command would time out until the kernel gives up, minutes later. Both are
+    // longer than run() waits, whose deadline knows an event loop that was blocked from a server that is silent.
+    ...(commandTimeout === false
+      ? {}
+      : { commandTimeout: 2 * commandTimeout, socketTimeout: 2 * commandTimeout }),
     ...(tls ? { tls } : {}),
   };
 }

@@ -8,7 +8,7 @@ import {
   type QueueCounts,
 } from '../driver.ts';
 import { JobCancelledError } from '../errors.ts';
-import { failureOf } from '../payload.ts';
+import { failureOf } from '../failure.ts';
 import { type Heap, heap } from './heap.ts';
 import { driverJob, dueBefore, type MemoryJob, runsBefore } from './memory-job.ts';
 

@@ -82,8 +82,14 @@ export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
     queues.set(name, queue);
     return queue;
   };
+  /** A job that is kept. One that has ended and is too old is forgotten first, also where nobody has looked since. */
+  const known = (id: string): MemoryJob | undefined => {
+    const job = jobs.get(id);
+    if (job?.finishedAt !== undefined) queueOf(job.given.queue).expire();
+    return jobs.get(id);
+  };
   const addOne = (given: NewJob): Added => {
-    if (jobs.has(given.id)) return { id: given.id, status: 'duplicate' };
+    if (known(given.id)) return { id: given.id, status: 'duplicate' };
     const holder = keys.holder(given);
     const former = holder === undefined ? undefined : jobs.get(holder);
     const onConflict = given.unique?.onConflict ?? 'skip';
@@ -170,7 +176,7 @@ export function memoryDriver(options: MemoryDriverOptions): MemoryDriver {
       return 'removed';
     },
     async find(id) {
-      const job = jobs.get(id);
+      const job = known(id);
       return job && jobRecord(job);
     },
     async list({ state, queue, name, offset = 0, limit }) {

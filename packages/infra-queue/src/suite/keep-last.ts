@@ -46,6 +46,14 @@ export function keepLast(test: Test): void {
       { id: 'c', status: 'duplicate' },
       { id: 'a', status: 'duplicate' },
     ]);
+    // Also one without a key, or of another, is not let in under an id that is kept.
+    const other = { unique: { key: 'other', onConflict: 'keep-last' } } as const;
+    for (const given of [
+      newJob({ id: 'c', delay: 50 }),
+      job('c', other),
+      job('c', { payload: '1', ...other }),
+    ])
+      assert.deepEqual(await driver.add([given]), [{ id: 'c', status: 'duplicate' }]);
     assert.equal(await driver.find('b'), undefined);
     const { state, name, payload, priority, runAt } = (await driver.find('c')) ?? {};
     assert.deepEqual(

@@ -44,9 +44,12 @@ export function addTogether(store: Store): (jobs: readonly NewJob[]) => Promise<
 
   const startBatch = (queue: string): Batch => {
     const jobs: NewJob[] = [];
-    const added = endOfTurn().then(async () => {
+    const ended = endOfTurn().then(() => {
       if (batches.get(queue)?.jobs === jobs) batches.delete(queue);
-      return addJobs(store, jobs);
+    });
+    const added = store.run(async (access) => {
+      await ended;
+      return addJobs(store, access, jobs);
     });
     const batch = { jobs, added };
     batches.set(queue, batch);
@@ -54,7 +57,6 @@ export function addTogether(store: Store): (jobs: readonly NewJob[]) => Promise<
   };
   const putInFlight = (queue: string): InFlight => {
     const ended = endOfTurn().then(() => inFlight.delete(queue));
-    // Begun at once: who closes the queue in this turn lets the answers come in first.
     const answered = store.run(async () => {
       await ended;
       await Promise.all(turn.answers);
@@ -98,7 +100,7 @@ export function addTogether(store: Store): (jobs: readonly NewJob[]) => Promise<
   };
   return async (jobs) => {
     const [job] = jobs;
-    if (!job || jobs.length > 1) return addJobs(store, jobs);
+    if (!job || jobs.length > 1) return store.run((access) => addJobs(store, access, jobs));
     const waiting = batches.get(job.queue);
     // One that came before goes first.
     const way = !waiting && isAlone(job) ? wayTo(job.queue) : undefined;

@@ -10,8 +10,7 @@ import type { Access, Store } from './store.ts';
  * waits becomes delayed first. While the holder is active, BullMQ keeps a job with `keep-last`, and tells nobody: a hash
  * of ours says under which key it is. KEYS: the new job, the unique key, wait, prioritized, delayed, active, the kept job
  * of the key, our hash. ARGV: `keep-last` or `replace`, id, unique key, the key of a kept job without its unique key, the
- * time. 0 for nothing, 1 when the holder gives way, 2 when the new job will be kept, 3 in the place of another, 4 when one
- * of its id is kept already: a stand-in for that keeps BullMQ from putting this one in its place, until {@link FREE}.
+ * time. 0 for nothing, 1 when the holder gives way, 2 when the new job will be kept, 3 in the place of another.
  */
 const MAKE_ROOM = `
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
@@ -28,10 +27,6 @@ if gives then
   return 1
 end
 if ARGV[1] ~= 'keep-last' or not redis.call('LPOS', KEYS[6], holder) then return 0 end
-if former == ARGV[2] then
-  redis.call('HSET', KEYS[1], 'infra:stand-in', '1')
-  return 4
-end
 if former then redis.call('HDEL', KEYS[8], former) end
 for _, id in ipairs(redis.call('HRANDFIELD', KEYS[8], 2)) do
   local unique = string.match(redis.call('HGET', KEYS[8], id), ':(.*)')
@@ -39,6 +34,18 @@ for _, id in ipairs(redis.call('HRANDFIELD', KEYS[8], 2)) do
 end
 redis.call('HSET', KEYS[8], ARGV[2], ARGV[5] .. ':' .. ARGV[3])
 return former and 3 or 2`;
+
+/**
+ * Whether a job of an id is there. BullMQ knows nothing of one that `keep-last` keeps: a stand-in keeps it from storing
+ * another, until {@link FREE}. KEYS: the new job, the hash of the kept jobs. ARGV: id, the key of a kept job without its unique key.
+ */
+const TAKEN = `
+if redis.call('EXISTS', KEYS[1]) == 1 then return 1 end
+local kept = redis.call('HGET', KEYS[2], ARGV[1])
+local unique = kept and string.match(kept, ':(.*)')
+if not unique or redis.call('HGET', ARGV[2] .. unique, 'jid') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'infra:stand-in', '1')
+return 1`;
 
 /** Takes a stand-in away. KEYS: the new job. */
 const FREE = `if redis.call('HEXISTS', KEYS[1], 'infra:stand-in') == 1 then redis.call('DEL', KEYS[1]) end return 0`;
@@ -51,7 +58,6 @@ export type BackendClient = Awaited<RedisQueueBackend['client']>;
 
 /** The part of ioredis's transactions that is used here. */
 interface Transaction {
-  exists(key: string): unknown;
   eval(script: string, keys: number, ...args: (string | number)[]): unknown;
   exec(): Promise<[Error | null, unknown][] | null>;
 }
@@ -63,17 +69,19 @@ export interface OurOptions {
 }
 
 /** Stores jobs of any queues. */
-export async function addJobs(store: Store, jobs: readonly NewJob[]): Promise<readonly Added[]> {
+export async function addJobs(
+  store: Store,
+  access: Access,
+  jobs: readonly NewJob[],
+): Promise<readonly Added[]> {
   const added = new Map<NewJob, Added>();
-  await store.run(async (access) => {
-    for (const [queue, group] of byQueue(jobs)) {
-      await store.note(access, queue);
-      const results = await addToQueue(store, access, queue, group);
-      group.forEach((job, i) => {
-        added.set(job, results[i] as Added);
-      });
-    }
-  });
+  for (const [queue, group] of byQueue(jobs)) {
+    await store.note(access, queue);
+    const results = await addToQueue(store, access, queue, group);
+    group.forEach((job, i) => {
+      added.set(job, results[i] as Added);
+    });
+  }
   return jobs.map((job) => added.get(job) as Added);
 }
 
@@ -143,10 +151,10 @@ async function addInTransaction(
   if (chosen.length > 0) transaction.eval(UNMARK, ...unmarkArguments(store.keys(name)), ...chosen);
   const queued: Promise<unknown>[] = [];
   for (const [i, job] of jobs.entries()) {
-    if (!job.generated) transaction.exists(key(job.id));
+    if (!job.generated) transaction.eval(TAKEN, 2, key(job.id), key('infra:kept'), job.id, key('dn:'));
     if (mayReplace(job)) transaction.eval(MAKE_ROOM, ...roomArguments(job, key));
     queued.push(backend.addJobToTransaction(batch, prepared[i] as never, job.id));
-    if (mayReplace(job)) transaction.eval(FREE, 1, key(job.id));
+    if (!job.generated) transaction.eval(FREE, 1, key(job.id));
   }
   also?.(transaction);
   await Promise.all(queued);
@@ -160,8 +168,8 @@ async function addInTransaction(
     const existed = !job.generated && reply(read()) === 1;
     const room = mayReplace(job) ? Number(reply(read())) : 0;
     const [error, stored] = read();
-    if (mayReplace(job)) reply(read());
-    if (room === 4) {
+    if (!job.generated) reply(read());
+    if (existed) {
       results.push({ id: job.id, status: 'duplicate' });
       continue;
     }
@@ -169,7 +177,7 @@ async function addInTransaction(
     if (error && !/^NOSCRIPT/.test(error.message)) throw error;
     const id = String(error ? await backend.addJob(prepared[i] as never, job.id, {}) : stored);
     const kept = room > 1 && id !== job.id;
-    if (existed || (id !== job.id && !kept)) results.push({ id, status: 'duplicate' });
+    if (id !== job.id && !kept) results.push({ id, status: 'duplicate' });
     else results.push({ id: job.id, status: room === 1 || room === 3 ? 'replaced' : 'enqueued' });
   }
   return results;

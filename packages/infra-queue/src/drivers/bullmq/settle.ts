@@ -1,7 +1,7 @@
 import type { Logger } from '@vibeonrails/infra-core';
 import type { Job } from 'bullmq';
 import type { Failure, Gate, Outcome } from '../../driver.ts';
-import { failureOf } from '../../payload.ts';
+import { failureOf } from '../../failure.ts';
 import { leaveGate } from './gates.ts';
 import { SET_FIELD } from './memory-fields.ts';
 import { FAILURE_FIELD } from './records.ts';

@@ -1,4 +1,11 @@
-import { type Clock, type InfraError, isInfraError, type Logger, messageOf } from '@vibeonrails/infra-core';
+import {
+  atDeadline,
+  type Clock,
+  type InfraError,
+  isInfraError,
+  type Logger,
+  messageOf,
+} from '@vibeonrails/infra-core';
 import type { ConnectRedisOptions, RedisClient, RedisConnection } from '@vibeonrails/infra-redis';
 import type { Queue } from 'bullmq';
 import { QueueClosedError, QueueUnavailableError, RedisVersionError } from '../../errors.ts';
@@ -114,11 +121,23 @@ export function openStore(options: StoreOptions): Store {
   const isNoted = (queue: string): boolean => (noted.get(queue) ?? 0) > Date.now() - NOTE_FOR;
   const bounded = <T>(work: () => Promise<T>): Promise<T> =>
     new Promise<T>((resolve, reject) => {
-      const cancel = clock.after(timeout, () =>
+      const cancel = atDeadline(clock, timeout, () =>
         reject(new QueueUnavailableError(`no answer within ${timeout} ms`)),
       );
       work().then(resolve, reject).finally(cancel);
     });
+
+  /** {@link bounded}, and closing waits for it. */
+  const calls = new Set<Promise<unknown>>();
+  const ongoing = async <T>(work: () => Promise<T>): Promise<T> => {
+    const call = bounded(work);
+    calls.add(call);
+    try {
+      return await call;
+    } finally {
+      calls.delete(call);
+    }
+  };
 
   return {
     prefix,
@@ -130,7 +149,7 @@ export function openStore(options: StoreOptions): Store {
     async run(work) {
       if (closed) throw new QueueClosedError();
       try {
-        return await bounded(async () => {
+        return await ongoing(async () => {
           await check();
           const { bullmq, producer } = await open();
           return producer.run((client) => {
@@ -172,6 +191,7 @@ export function openStore(options: StoreOptions): Store {
     },
     close() {
       closed ??= (async () => {
+        await Promise.allSettled(calls);
         for (const queue of queues.values()) await queue.close().catch(() => undefined);
         const [opened, worker] = await Promise.allSettled([opening, workers]);
         if (worker.status === 'fulfilled') await worker.value?.close();
