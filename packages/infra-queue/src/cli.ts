@@ -1,7 +1,9 @@
 import { parseArgs } from 'node:util';
-import { InfraError, isInfraError, logger, messageOf } from '@vibeonrails/infra-core';
+import { isInfraError, logger, messageOf } from '@vibeonrails/infra-core';
 import { commands } from './cli/commands.ts';
+import { assertQueues } from './cli/filters.ts';
 import { loadModule, WorkModuleError } from './cli/load.ts';
+import { checkUse, type Takes, UsageError } from './cli/usage.ts';
 import { registry } from './definitions.ts';
 import { queue, VERSION } from './module.ts';
 import type { WorkerOptions } from './worker-options.ts';
@@ -17,7 +19,9 @@ const HELP = `infra-queue: run and look after background jobs
   infra-queue cancel <id> ...     take jobs out before they run, or abort those that do
   infra-queue pause [queue] ...   start no more jobs of these queues, or of all
   infra-queue resume [queue] ...  end that
-  infra-queue crons               stored schedules, and when they run next
+  infra-queue crons               stored schedules, when they run next, and which no worker runs
+  infra-queue remove-cron <name> ...
+                                  forget schedules that no code defines any more, and their runs
 
   work      --concurrency <n>   handlers at once on each queue (10)
             --queues <a,b=5>    the queues to serve, with slots of their own (those of the defined jobs)
@@ -26,8 +30,10 @@ const HELP = `infra-queue: run and look after background jobs
   list      --state <state>     active, waiting, delayed, dead or completed
   list, dead, retry, discard
             --queue <queue>  --job <name>
-  list, dead  --limit <n>  --payload
-  retry, discard  --since <time>  --all
+  stats     --queue <queue>
+  list, dead  --limit <n> (100)  --payload
+  dead, retry, discard  --since <time>
+  retry, discard  --all
   all       --json  --help  --version
 
 Redis is where QUEUE_REDIS_URL or REDIS_URL says.
@@ -44,18 +50,10 @@ const streams: Output = {
   err: (text) => void process.stderr.write(`${text}\n`),
 };
 
-/** A command line that makes no sense. */
-class UsageError extends InfraError {
-  constructor(problem: string) {
-    super(problem, { code: 'E_QUEUE_USAGE', help: '`infra-queue --help` shows what there is.' });
-  }
-}
-
 /** Runs the command line: 0 when it worked, 1 when it failed, 2 when it makes no sense. */
 export async function main(args: string[], output: Output = streams): Promise<number> {
   try {
-    await run(args, output);
-    return 0;
+    return await run(args, output);
   } catch (thrown) {
     output.err(`infra-queue: ${isInfraError(thrown) ? thrown.message : stackOf(thrown)}`);
     await queue.close().catch(() => undefined);
@@ -66,28 +64,35 @@ export async function main(args: string[], output: Output = streams): Promise<nu
 /** What a module of the application threw needs its stack. */
 const stackOf = (thrown: unknown): string => (thrown instanceof Error && thrown.stack) || messageOf(thrown);
 
-async function run(args: string[], output: Output): Promise<void> {
+async function run(args: string[], output: Output): Promise<number> {
   const { values, positionals } = parsed(args);
   const [name, ...words] = positionals;
   if (values.version || values.help || name === undefined) {
     output.out(values.version ? VERSION : HELP.trimEnd());
-    return;
+    return 0;
   }
   if (name === 'work') return work(words, values, output);
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (!command) throw new UsageError(`There is no command called "${name}".`);
-  if ((name === 'cancel' && words.length === 0) || (NO_WORDS.has(name) && words.length > 0))
-    throw new UsageError(`infra-queue ${name} takes ${name === 'cancel' ? 'at least one id' : 'no names'}.`);
+  checkUse(name, command, words, values);
   if (queue.driver === 'memory')
     throw new UsageError(
       'Jobs in memory live in the process that enqueued them: set REDIS_URL or QUEUE_REDIS_URL.',
     );
-  const { data, text } = await command(queue, { words, ...values });
+  // It says which server is away and why, where a call would say what to do about a job that may be stored.
+  await queue.ready();
+  if (values.queue !== undefined) await assertQueues(queue, [values.queue]);
+  const { data, text, problem } = await command.run(queue, { command: name, words, ...values });
   output.out(values.json ? JSON.stringify(data, null, 2) : text);
+  if (problem !== undefined) output.err(`infra-queue: ${problem}`);
   await queue.close();
+  return problem === undefined ? 0 : 1;
 }
 
-const NO_WORDS: ReadonlySet<string> = new Set(['stats', 'list', 'dead', 'crons']);
+const WORK: Takes = {
+  options: ['concurrency', 'queues', 'no-crons', 'grace'],
+  words: { what: 'module', needed: false },
+};
 
 type Values = ReturnType<typeof parsed>['values'];
 
@@ -109,7 +114,8 @@ function parsed(args: string[]) {
   }
 }
 
-async function work(paths: readonly string[], values: Values, output: Output): Promise<void> {
+async function work(paths: readonly string[], values: Values, output: Output): Promise<number> {
+  checkUse('work', WORK, paths, values);
   if (paths.length === 0) throw new UsageError('infra-queue work needs a module that defines jobs.');
   // So that jobs and the worker log in full.
   await import('@vibeonrails/infra-core/logging');
@@ -125,6 +131,7 @@ async function work(paths: readonly string[], values: Values, output: Output): P
   const names = { jobs: [...jobs.keys()], crons: [...crons.keys()] };
   if (values.json) output.out(JSON.stringify({ worker: 'started', ...names }));
   else logger.info(names, 'the worker runs');
+  return 0;
 }
 
 function workerOptions(values: Values): WorkerOptions {

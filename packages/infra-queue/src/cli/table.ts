@@ -14,8 +14,10 @@ export function table(titles: readonly string[], rows: readonly (readonly unknow
 
 const shown = (value: unknown): string => {
   if (value === undefined || value === null) return '-';
+  // A schedule that fires no more has no date.
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'never' : value.toISOString();
   // One line each, whatever a failure says.
-  return (value instanceof Date ? value.toISOString() : String(value)).replaceAll(/\s+/g, ' ').slice(0, 100);
+  return String(value).replaceAll(/\s+/g, ' ').slice(0, 100);
 };
 
 /** A span in words: `45s`, `3m`, `2h`, `5d`. */
