@@ -25,6 +25,11 @@ const { values: flags } = parseArgs({
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
+// The thread that renews the locks of jobs runs from source too, here and in the processes that this one starts.
+const threads = new URL('threads.mjs', import.meta.url).href;
+const inherited = process.env.NODE_OPTIONS ?? '';
+if (!inherited.includes(threads)) process.env.NODE_OPTIONS = `${inherited} --import ${threads}`.trim();
+
 const port = flags.port === undefined ? undefined : Number(flags.port);
 if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port < 65_536)) {
   console.error('--port takes a number from 0 to 65535; 0 is any free one.');

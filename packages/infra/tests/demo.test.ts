@@ -1,5 +1,9 @@
 // The demo as a newcomer meets it: started as a process, used in a real browser, stopped with Ctrl-C.
 import { once } from 'node:events';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { environmentOf } from '@vibeonrails/services';
+import { describeWith } from '@vibeonrails/services/vitest';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Demo, startDemo } from './start-demo.ts';
 
@@ -61,4 +65,38 @@ describe('the demo', () => {
     expect(demo.output()).toMatch(/Drained and stopped in \d+ ms:\n {2}queue worker: {"drained":\d+/);
     expect(code).toBe(0);
   });
+});
+
+describeWith('redis', 'the demo on a Redis of its own', { own: true }, (redis) => {
+  /** The names of the connections that the server has. */
+  const connections = async (): Promise<string[]> => {
+    const { hostname, port } = new URL(redis().url);
+    const socket = connect(Number(port), hostname);
+    socket.write('CLIENT LIST\r\nQUIT\r\n');
+    return Array.from((await text(socket)).matchAll(/ name=(\S+)/g), ([, name = '']) => name);
+  };
+
+  test.each([
+    ['in one process', []],
+    ['in processes of their own', ['--redis']],
+  ])(
+    '%s, the thread that renews the locks of jobs runs from its source',
+    { timeout: 60_000 },
+    async (_, args) => {
+      const demo = await startDemo(args, environmentOf(redis()));
+      try {
+        const poll = { timeout: 30_000, interval: 100 };
+        await expect
+          .poll(async () => `${(await connections()).join(' ')}\n${demo.output()}`, poll)
+          .toMatch(/infra-queue-locks|thread that renews/);
+        expect(demo.output()).not.toContain('thread that renews the locks of jobs is not there');
+        expect(await connections()).toContain('infra-queue-locks');
+      } finally {
+        demo.child.kill('SIGINT');
+        await once(demo.child, 'exit');
+      }
+      // The next one asks the same server.
+      await expect.poll(connections, { timeout: 10_000 }).not.toContain('infra-queue-locks');
+    },
+  );
 });
