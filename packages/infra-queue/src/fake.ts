@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { type Duration, type Logger, type Schema, type SchemaInput, toMs } from '@vibeonrails/infra-core';
 import { type FakeClock, fakeClock } from '@vibeonrails/infra-core/testing';
-import type { Outcome } from './driver.ts';
-import { type MemoryDriver, memoryDriver } from './drivers/memory.ts';
+import { memoryDriver } from './drivers/memory.ts';
 import type { Enqueued, EnqueueOutcome } from './enqueue.ts';
+import { QueueOptionError } from './errors.ts';
+import { difference, idle, type RunReport, runLog } from './fake-runs.ts';
 import type { Job } from './job.ts';
 import { handle } from './module.ts';
 import { makeQueue, type Queue } from './queue.ts';
@@ -12,8 +13,9 @@ import { makeQueue, type Queue } from './queue.ts';
 /** How a fake queue behaves. */
 export interface FakeQueueOptions {
   /**
-   * `manual`: jobs wait until `drain()` or `advance()`. `inline`: `enqueue` runs the job before it returns, and throws what
-   * the handler throws. @default 'manual'
+   * `manual`: jobs wait until `drain()` or `advance()`. `inline`: `enqueue` and `runChain` run the job before they return, and
+   * throw what its handler throws in the first attempt; `enqueueMany` runs all, and tells that as the `failed` outcome of
+   * each that threw. @default 'manual'
    */
   mode?: 'manual' | 'inline';
   /** What its clock shows at first. @default 2026-01-01T00:00:00Z */
@@ -31,16 +33,6 @@ export interface EnqueuedJob {
   readonly name: string;
   readonly payload: unknown;
   readonly status: Enqueued['status'];
-}
-
-/** How many runs ended how. */
-export interface RunReport {
-  readonly done: number;
-  /** Failed, and will be tried again. */
-  readonly retried: number;
-  readonly dead: number;
-  readonly discarded: number;
-  readonly snoozed: number;
 }
 
 /** A queue for tests that stands in for the default one, in memory, on a clock of its own. */
@@ -67,8 +59,14 @@ export interface FakeQueue extends Queue, Disposable {
   restore(): void;
 }
 
-/** Swaps the default queue for an empty one in memory until `restore()`, or the end of a `using` block. */
+/**
+ * Swaps the default queue for an empty one in memory until `restore()`, or the end of a `using` block.
+ *
+ * @throws `E_QUEUE_OPTION`
+ */
 export function fakeQueue({ mode = 'manual', now, logger }: FakeQueueOptions = {}): FakeQueue {
+  if (mode !== 'manual' && mode !== 'inline')
+    throw new QueueOptionError('fakeQueue()', 'mode', "'manual' or 'inline'");
   const clock = fakeClock(now);
   const runs = runLog();
   const driver = memoryDriver({
@@ -89,7 +87,8 @@ export function fakeQueue({ mode = 'manual', now, logger }: FakeQueueOptions = {
     working ??= real.startWorker({ concurrency: 1000 });
     await working;
     const stored = await driver.find(id);
-    if (stored?.state === 'delayed' && stored.startedAt === undefined) return;
+    // Of a chain, a step that the one before it did not let follow.
+    if (!stored || (stored.state === 'delayed' && stored.startedAt === undefined)) return;
     const outcome = await runs.of(id);
     if ('error' in outcome) throw outcome.error;
   };
@@ -145,7 +144,11 @@ export function fakeQueue({ mode = 'manual', now, logger }: FakeQueueOptions = {
       const outcomes: EnqueueOutcome[] = await real.enqueueMany(job, payloads, options);
       for (const [i, added] of outcomes.entries())
         if (added.status !== 'failed') record(job, payloads[i] as never, added);
-      for (const added of outcomes) if (added.status !== 'failed') await runInline(added);
+      for (const [i, added] of outcomes.entries())
+        if (added.status !== 'failed')
+          await runInline(added).catch((thrown: Error) => {
+            outcomes[i] = { status: 'failed', error: thrown };
+          });
       return outcomes;
     },
     async runChain(steps, options) {
@@ -178,64 +181,6 @@ function once(
     },
   });
 }
-
-interface RunLog {
-  readonly add: (id: string, outcome: Outcome) => void;
-  counts(): RunReport;
-  /** The outcome of the next run of a job, or of its last when it has run. */
-  of(id: string): Promise<Outcome>;
-  /** Resolves when the next run of any job is over. */
-  next(): Promise<void>;
-}
-
-function runLog(): RunLog {
-  const counts = { done: 0, retried: 0, dead: 0, discarded: 0, snoozed: 0 };
-  const kinds = {
-    done: 'done',
-    retry: 'retried',
-    dead: 'dead',
-    discarded: 'discarded',
-    released: 'snoozed',
-  } as const;
-  const outcomes = new Map<string, Outcome>();
-  let waiting: (() => void)[] = [];
-  const log: RunLog = {
-    add(id, outcome) {
-      counts[kinds[outcome.type]] += 1;
-      outcomes.set(id, outcome);
-      const all = waiting;
-      waiting = [];
-      for (const resolve of all) resolve();
-    },
-    counts: () => ({ ...counts }),
-    next: () => new Promise((resolve) => waiting.push(resolve)),
-    async of(id) {
-      for (;;) {
-        const outcome = outcomes.get(id);
-        if (outcome) return outcome;
-        await log.next();
-      }
-    },
-  };
-  return log;
-}
-
-/** Resolves when nothing runs and nothing may run. */
-async function idle(driver: MemoryDriver, runs: RunLog): Promise<void> {
-  for (;;) {
-    const counts = await driver.stats();
-    if (counts.every(({ active, waiting, paused }) => active === 0 && (paused || waiting === 0))) return;
-    await runs.next();
-  }
-}
-
-const difference = (after: RunReport, before: RunReport): RunReport => ({
-  done: after.done - before.done,
-  retried: after.retried - before.retried,
-  dead: after.dead - before.dead,
-  discarded: after.discarded - before.discarded,
-  snoozed: after.snoozed - before.snoozed,
-});
 
 /** True when `value` equals `part`, or holds at least its fields. */
 function holds(value: unknown, part: unknown): boolean {

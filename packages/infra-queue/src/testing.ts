@@ -5,5 +5,5 @@ export {
   type FakeQueueOptions,
   fakeQueue,
   type PartialPayload,
-  type RunReport,
 } from './fake.ts';
+export type { RunReport } from './fake-runs.ts';

@@ -1,7 +1,7 @@
 import { clearSlot } from '@vibeonrails/infra-core';
 import { afterEach, expect, test } from 'vitest';
 import { z } from 'zod';
-import { defineCron, defineJob, enqueue, enqueueMany, type Job, queue } from '../src/index.ts';
+import { defineCron, defineJob, enqueue, enqueueMany, type Job, queue, runChain } from '../src/index.ts';
 import { fakeQueue } from '../src/testing.ts';
 import { collectingLogger } from './bench.ts';
 
@@ -123,6 +123,58 @@ test('inline runs a job before enqueue returns, also inside another, and throws 
   expect(ran).toEqual(['inner', 'outer', 'm1', 'm2']);
   await fake.advance('1m');
   expect(ran).toEqual(['inner', 'outer', 'm1', 'm2', 'later']);
+});
+
+test('inline, enqueueMany runs all, and tells what a handler throws as the outcome of its job', async () => {
+  using fake = fakeQueue({ mode: 'inline', logger });
+  const ran: string[] = [];
+  const job = define(({ to }) => {
+    ran.push(to);
+    if (to === 'bad') throw new TypeError('broken');
+  });
+  const outcomes = await enqueueMany(job, [{ to: 'a' }, { to: 'bad' }, { to: 5 as never }, { to: 'b' }]);
+  expect(ran).toEqual(['a', 'bad', 'b']);
+  expect(outcomes).toMatchObject([
+    { status: 'enqueued' },
+    { status: 'failed', error: new TypeError('broken') },
+    { status: 'failed', error: { code: 'E_QUEUE_PAYLOAD' } },
+    { status: 'enqueued' },
+  ]);
+  fake.assertEnqueued(job, { to: 'bad' });
+});
+
+test.each([
+  ['done', ['first', 'second']],
+  ['discard', ['first']],
+  ['snooze', ['first']],
+])('inline, a chain whose first step ends with %s runs %j, and returns', async (how, expected) => {
+  using fake = fakeQueue({ mode: 'inline', logger });
+  const ran: string[] = [];
+  const first = defineJob({
+    name: 'first',
+    schema: z.null(),
+    handler: (_none, ctx) => {
+      ran.push('first');
+      if (how === 'discard') ctx.discard('not needed');
+      if (how === 'snooze') ctx.snooze('1m');
+    },
+  });
+  const second = defineJob({ name: 'second', schema: z.null(), handler: () => void ran.push('second') });
+  await runChain([
+    [first, null],
+    [second, null],
+  ]);
+  expect(ran).toEqual(expected);
+  expect(fake.enqueued).toHaveLength(2);
+});
+
+test('a mode that there is not is refused', () => {
+  expect(() => fakeQueue({ mode: 'inlne' as never })).toThrow(
+    expect.objectContaining({
+      code: 'E_QUEUE_OPTION',
+      message: expect.stringContaining("`mode` must be 'manual' or 'inline'"),
+    }),
+  );
 });
 
 test('the former default queue is back after the block, and after restore', async () => {
