@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock } from '@vibeonrails/infra-core';
 import { describeWith } from '@vibeonrails/services/vitest';
 import { beforeEach, expect, test, vi } from 'vitest';
 import { z } from 'zod';
@@ -106,6 +107,20 @@ describeWith('redis', 'a queue whose Redis fails', { appendonly: true }, (redis)
     await expect.poll(() => seen, poll).toEqual(new Set([1, 2]));
     await sleep(200);
     expect((await queue.stats()).completed).toBeGreaterThanOrEqual(2);
+  });
+
+  test('frozen, and nothing said of a timeout: a call fails after five seconds', {
+    timeout: 60_000,
+  }, async () => {
+    const { queue } = bench({ redis: { url: redis().url }, clock: systemClock });
+    const job = numbers(new Set());
+    await queue.enqueue(job, 1);
+    redis().pause();
+    const { ms, error } = await timed(queue.enqueue(job, 2));
+    redis().resume();
+    expect(error).toEqual(unavailable);
+    expect(ms).toBeGreaterThan(4900);
+    expect(ms).toBeLessThan(9000);
   });
 
   test('frozen: the deadline is one of the whole call, whatever it waits for', {
