@@ -26,13 +26,7 @@ const form = z.object({
     .file('Choose a picture.')
     .min(1, 'Choose a picture.')
     .max(MAX_AVATAR_BYTES, 'Choose a picture of at most 1 MB.')
-    .transform(async (file, { addIssue }) => {
-      const bytes = new Uint8Array(await file.arrayBuffer());
-      const contentType = pictureType(bytes);
-      if (contentType) return { bytes, contentType };
-      addIssue('Choose a PNG, JPEG, GIF or WebP picture.');
-      return z.NEVER;
-    }),
+    .transform(picture),
 });
 
 /** What is wrong with a form, by field. */
@@ -70,7 +64,14 @@ async function parse(fields: FormData): Promise<z.output<typeof form>> {
   );
 }
 
-function pictureType(bytes: Uint8Array): string | undefined {
+async function picture(
+  file: File,
+  { addIssue }: z.RefinementCtx,
+): Promise<{ bytes: Uint8Array; contentType: string }> {
+  const bytes = new Uint8Array(await file.arrayBuffer());
   const head = Buffer.from(bytes.subarray(0, 16)).toString('latin1');
-  return Object.keys(PICTURES).find((name) => PICTURES[name]?.test(head));
+  const contentType = Object.keys(PICTURES).find((name) => PICTURES[name]?.test(head));
+  if (contentType) return { bytes, contentType };
+  addIssue('Choose a PNG, JPEG, GIF or WebP picture.');
+  return z.NEVER;
 }
