@@ -31,16 +31,6 @@ export interface AttemptHost {
   remember(job: DriverJob, key: string, value: string): Promise<void>;
 }
 
-/** One run of one job. */
-export interface Attempt {
-  /** How it ended. Never rejects. */
-  readonly outcome: Promise<Outcome>;
-  /** Aborts its signal because the worker stops. */
-  stop(): void;
-  /** Stops waiting for a handler that does not heed its signal: the outcome is a release, the handler is left alone. */
-  abandon(): void;
-}
-
 const processing = operation('queue.process');
 
 /** How an attempt goes back to its queue because its worker stops. */
@@ -48,15 +38,32 @@ export const STOPPED: Outcome = Object.freeze({ type: 'released', delay: 0 });
 
 const DONE: Outcome = Object.freeze({ type: 'done' });
 
-/** Runs a job once, in the context it was enqueued in, until its handler settles. Whoever holds `own` can abort it. */
-export function startAttempt(job: DriverJob, task: Task, own: LazySignal, host: AttemptHost): Attempt {
-  const run = runInContext(job, task, own, host);
-  let abandon: () => void = () => undefined;
-  const outcome = new Promise<Outcome>((resolve) => {
-    abandon = () => resolve(STOPPED);
-    run.then(resolve, (thrown: unknown) => resolve(broken(thrown, job, task)));
-  });
-  return { outcome, stop: () => own.abort(new WorkerStoppingError()), abandon };
+/** One run of one job, in the context it was enqueued in, until its handler settles. Whoever holds `own` can abort it. */
+export class Attempt {
+  /** How it ended. Never rejects. */
+  readonly outcome: Promise<Outcome>;
+  readonly #own: LazySignal;
+  #settle!: (outcome: Outcome) => void;
+
+  constructor(job: DriverJob, task: Task, own: LazySignal, host: AttemptHost) {
+    this.#own = own;
+    this.outcome = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+    runInContext(job, task, own, host).then(this.#settle, (thrown: unknown) =>
+      this.#settle(broken(thrown, job, task)),
+    );
+  }
+
+  /** Aborts its signal because the worker stops. */
+  stop(): void {
+    this.#own.abort(new WorkerStoppingError());
+  }
+
+  /** Stops waiting for a handler that does not heed its signal: the outcome is a release, the handler is left alone. */
+  abandon(): void {
+    this.#settle(STOPPED);
+  }
 }
 
 /** {@link runOnce} in the context that travelled with the job, or in none. */
@@ -75,14 +82,15 @@ async function runOnce(job: DriverJob, task: Task, own: LazySignal, host: Attemp
     if (processing.hasSubscribers) {
       const told = { job: name, queue, driver: host.driver, id, attempt };
       await processing.trace(() => runTask(task, ctx), told);
-    } else await runTask(task, ctx);
+    } else await task.run(ctx);
     if (ctx.decided) return redacted(ctx.decided, task);
     // Before the outcome, so that a process that ends here repeats the step and loses no other.
     const following = isInfraError(own.reason, 'E_QUEUE_CANCELLED') ? undefined : followingJob(job);
     if (following) await host.add(following);
     return DONE;
   } catch (thrown) {
-    return await failed(thrown, ctx, task, own.reason, host);
+    if (ctx.decided) return redacted(ctx.decided, task);
+    return await failed(task.redact?.error(toError(thrown)) ?? thrown, ctx, task, own.reason, host);
   } finally {
     cancelTimeout?.();
   }
@@ -94,7 +102,7 @@ function broken(thrown: unknown, { attempt }: DriverJob, { retries }: Task): Out
   return attempt > retries ? { type: 'dead', error } : { type: 'retry', delay: 1000, error };
 }
 
-/** Runs the handler. What it throws is censored before anybody sees it, such as a tracer of the operation. */
+/** Runs the handler for those who trace it: they hear of nothing that is no failure, and of no secret. */
 async function runTask(task: Task, ctx: RunContext): Promise<void> {
   try {
     await task.run(ctx);

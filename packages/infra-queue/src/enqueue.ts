@@ -84,7 +84,7 @@ export function prepareJob<S extends Schema>(
   const prepared = (text: string): NewJob => {
     // Before it is stored: a job without a key could only die.
     if (job.concurrency || job.rateLimit) gateOf(job as unknown as Job, payload);
-    const plain = {
+    const plain: { -readonly [K in keyof NewJob]: NewJob[K] } = {
       id: id ?? randomUUID(),
       generated: id === undefined,
       name: job.name,
@@ -94,9 +94,10 @@ export function prepareJob<S extends Schema>(
       priority,
       attempts: job.retries + 1,
       delay: at ? Math.max(0, at.getTime() - clock.now()) : toMs(delay ?? 0),
-      ...(at ? { at: at.getTime() } : {}),
     };
-    return unique ? { ...plain, unique: uniqueKey(job, payload, unique) } : plain;
+    if (at) plain.at = at.getTime();
+    if (unique) plain.unique = uniqueKey(job, payload, unique);
+    return plain;
   };
   const packed = packPayload(job, payload);
   return typeof packed === 'string' ? prepared(packed) : packed.then(prepared);

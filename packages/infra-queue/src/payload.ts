@@ -23,9 +23,10 @@ export function packPayload(rules: PayloadRules, payload: unknown): string | Pro
   // A copy, because a schema may change what it is given.
   const copy = plainCopy(payload, MAX_DEPTH) ?? toJson(payload, { path: [], above: [], issues });
   const text = copy === undefined ? 'null' : JSON.stringify(copy);
-  const bytes = Buffer.byteLength(text);
-  if (issues.length === 0 && bytes > rules.maxPayloadBytes)
-    throw new PayloadSizeError(rules.name, bytes, rules.maxPayloadBytes);
+  // A character takes three bytes at most.
+  const { name, maxPayloadBytes } = rules;
+  if (issues.length === 0 && text.length * 3 > maxPayloadBytes && Buffer.byteLength(text) > maxPayloadBytes)
+    throw new PayloadSizeError(name, Buffer.byteLength(text), maxPayloadBytes);
   const packed = ({ issues: refused = [] }: SchemaResult<unknown>): string => {
     if (issues.length + refused.length > 0) throw refusal(rules.name, issues, refused);
     return text;

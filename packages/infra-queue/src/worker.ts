@@ -1,9 +1,9 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncResource } from 'node:async_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { installSignalHandlers, onShutdown, systemClock } from '@vibeonrails/infra-core';
-import { type Attempt, type AttemptHost, STOPPED, startAttempt } from './attempt.ts';
+import { Attempt, type AttemptHost, STOPPED } from './attempt.ts';
 import { CRON_QUEUE, registry } from './definitions.ts';
-import type { Consumer, DriverJob, Gate, Outcome, QueueDriver, Run } from './driver.ts';
+import type { Consumer, DriverJob, Gate, Outcome, Process, QueueDriver, Run } from './driver.ts';
 import { JobLostError } from './errors.ts';
 import { watchEventLoop } from './loop-lag.ts';
 import { LazySignal } from './run-context.ts';
@@ -61,7 +61,7 @@ export async function runWorker(options: WorkerOptions, host: WorkerHost): Promi
   let stopping: Promise<StopReport> | undefined;
   let emptied: () => void = () => undefined;
   // A job must not run in the asynchronous context of whoever enqueued it or finished the one before.
-  const inOwnContext = AsyncLocalStorage.snapshot();
+  const ownContext = new AsyncResource('infra-queue worker');
   const attemptHost: AttemptHost = {
     ...{ driver: driver.name, clock, log, random: host.random },
     progress: (job, percent) => driver.progress(job.queue, job.id, percent),
@@ -83,7 +83,7 @@ export async function runWorker(options: WorkerOptions, host: WorkerHost): Promi
     if ('type' in passed) return passed;
     // Stopped while the gate was asked: nobody waits for a handler that starts now, and none would abort it.
     if (stopping) return STOPPED;
-    const attempt = startAttempt(job, passed, own, attemptHost);
+    const attempt = new Attempt(job, passed, own, attemptHost);
     running.add(attempt);
     const outcome = await attempt.outcome;
     running.delete(attempt);
@@ -94,7 +94,8 @@ export async function runWorker(options: WorkerOptions, host: WorkerHost): Promi
   };
   const serve = (queue: string, slots: number): void => {
     if (stopping || consumers.has(queue)) return;
-    const consumer = driver.consume(queue, slots, (job, run) => inOwnContext(process, job, run), timeLimit);
+    const run: Process = (job, run) => ownContext.runInAsyncScope(process, undefined, job, run);
+    const consumer = driver.consume(queue, slots, run, timeLimit);
     consumers.set(queue, consumer);
   };
   const serveDefined = async (): Promise<void> => {

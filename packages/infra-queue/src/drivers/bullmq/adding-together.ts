@@ -20,8 +20,9 @@ interface Way {
   readonly redis: RedisClient;
 }
 
-/** Jobs of one queue whose commands are on their way. */
+/** Jobs of one queue and one turn whose commands are on their way. */
 interface InFlight {
+  readonly way: Way;
   /** Resolves for each job when its command has been answered. */
   readonly answers: Promise<void>[];
   /** By the place of the job. */
@@ -55,7 +56,7 @@ export function addTogether(store: Store): (jobs: readonly NewJob[]) => Promise<
     batches.set(queue, batch);
     return batch;
   };
-  const putInFlight = (queue: string): InFlight => {
+  const putInFlight = (queue: string, way: Way): InFlight => {
     const ended = endOfTurn().then(() => inFlight.delete(queue));
     const answered = store.run(async () => {
       await ended;
@@ -63,7 +64,7 @@ export function addTogether(store: Store): (jobs: readonly NewJob[]) => Promise<
       if (turn.refused) throw turn.refused.thrown;
     });
     const over = answered.catch((thrown: unknown) => thrown);
-    const turn: InFlight = { answers: [], added: [], over };
+    const turn: InFlight = { way, answers: [], added: [], over };
     inFlight.set(queue, turn);
     return turn;
   };
@@ -80,8 +81,17 @@ export function addTogether(store: Store): (jobs: readonly NewJob[]) => Promise<
     backend.client.then(found, () => undefined);
     return undefined;
   };
-  const send = async (job: NewJob, { backend, client, redis }: Way): Promise<Added> => {
-    const turn = inFlight.get(job.queue) ?? putInFlight(job.queue);
+  /** The turn whose jobs are sent at once, where this one can be. */
+  const turnOf = (job: NewJob): InFlight | undefined => {
+    // One that came before goes first.
+    if (batches.has(job.queue) || !isAlone(job)) return undefined;
+    const open = inFlight.get(job.queue);
+    if (open) return open;
+    const way = wayTo(job.queue);
+    return way && putInFlight(job.queue, way);
+  };
+  const send = (job: NewJob, turn: InFlight): Promise<readonly Added[]> => {
+    const { backend, client, redis } = turn.way;
     const at = turn.answers.length;
     shareWrite(redis);
     const answer = addAlone(backend, client, job, store.time.now()).then(
@@ -93,21 +103,23 @@ export function addTogether(store: Store): (jobs: readonly NewJob[]) => Promise<
       },
     );
     turn.answers.push(answer);
-    const reason = await turn.over;
-    const added = turn.added[at];
-    if (!added) throw reason;
-    return added;
+    return turn.over.then((reason) => {
+      const added = turn.added[at];
+      if (!added) throw reason;
+      return [added];
+    });
   };
-  return async (jobs) => {
-    const [job] = jobs;
-    if (!job || jobs.length > 1) return store.run((access) => addJobs(store, access, jobs));
+  const join = async (job: NewJob): Promise<readonly Added[]> => {
     const waiting = batches.get(job.queue);
-    // One that came before goes first.
-    const way = !waiting && isAlone(job) ? wayTo(job.queue) : undefined;
-    if (way) return [await send(job, way)];
     const batch = waiting && waiting.jobs.length < MOST_AT_ONCE ? waiting : startBatch(job.queue);
     const at = batch.jobs.push(job) - 1;
     return [(await batch.added)[at] as Added];
+  };
+  return (jobs) => {
+    const [job] = jobs;
+    if (!job || jobs.length > 1) return store.run((access) => addJobs(store, access, jobs));
+    const turn = turnOf(job);
+    return turn ? send(job, turn) : join(job);
   };
 }
 

@@ -125,14 +125,15 @@ export async function addToQueue(
 export const isAlone = (job: NewJob): boolean => job.generated === true && !mayReplace(job);
 
 /** Stores a job that {@link isAlone}. The command is on its way when this returns. */
-export async function addAlone(
+export function addAlone(
   backend: RedisQueueBackend,
   client: BackendClient,
   job: NewJob,
   now: number,
 ): Promise<Added> {
-  const id = await backend.addJobToTransaction(client, bullmqJob(job, now) as never, job.id);
-  return { id, status: id === job.id ? 'enqueued' : 'duplicate' };
+  return backend
+    .addJobToTransaction(client, bullmqJob(job, now) as never, job.id)
+    .then((id) => ({ id, status: id === job.id ? 'enqueued' : 'duplicate' }));
 }
 
 /** BullMQ does not say when an id is there already, so one that the caller chose is looked for just before. */
@@ -204,20 +205,20 @@ function reply([error, value]: [Error | null, unknown]): unknown {
 function bullmqJob(job: NewJob, timestamp: number): object {
   const { name, payload, meta, priority, attempts, at, unique, tick } = job;
   const delay = at === undefined ? job.delay : Math.max(0, at - timestamp);
-  const opts: JobsOptions & OurOptions = {
+  const opts: { -readonly [K in keyof OurOptions]: OurOptions[K] } & JobsOptions = {
     attempts,
     delay,
     priority: PRIORITY_NUMBERS[priority],
-    // For a worker that is not ours: ours decides on each failure.
-    backoff: { type: 'exponential', delay: 1000 },
+    backoff: BACKOFF,
   };
   if (Object.keys(meta).length > 0) opts.telemetry = { metadata: JSON.stringify(meta) };
   if (unique) opts.deduplication = deduplication(unique);
-  return {
-    ...{ name, timestamp, data: payload, deduplicationId: unique?.key },
-    opts: tick === undefined ? opts : { ...opts, tick },
-  };
+  if (tick !== undefined) opts.tick = tick;
+  return { name, timestamp, data: payload, deduplicationId: unique?.key, opts };
 }
+
+/** For a worker that is not ours: ours decides on each failure. */
+const BACKOFF = { type: 'exponential', delay: 1000 } as const;
 
 const deduplication = ({
   key,
