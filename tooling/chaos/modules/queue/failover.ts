@@ -89,7 +89,9 @@ export const sentinel = chaos({
   run: async ({ random }) => {
     const found = await service('redis-sentinel', { own: true });
     if (!found.available) throw new Error(found.reason);
-    const servers = await found.start({ node: { appendonly: true } });
+    // As the README has it: a master that was replaced and does not know it yet takes no jobs, which would go with it.
+    const args = ['--min-replicas-to-write', '1'];
+    const servers = await found.start({ node: { appendonly: true, args } });
     const fleet = new Fleet(servers.url);
     try {
       const { queue, short } = await producer({ url: servers.url, timeout: `${TIMEOUT / 1000}s` });
