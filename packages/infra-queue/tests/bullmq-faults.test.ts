@@ -109,6 +109,31 @@ describeWith('redis', 'a queue whose Redis fails', { appendonly: true }, (redis)
     expect((await queue.stats()).completed).toBeGreaterThanOrEqual(2);
   });
 
+  test('frozen: a connection that gave no answer in time is made anew', { timeout: 60_000 }, async () => {
+    const { queue } = bench({
+      redis: { url: redis().url },
+      prefix: 'silent',
+      timeout: '1s',
+      clock: systemClock,
+    });
+    const producers = async (): Promise<string[]> =>
+      [...(await redis().command('CLIENT', 'LIST')).matchAll(/^id=(\d+) .* name=infra-queue /gm)].map(
+        ([, id]) => id ?? '',
+      );
+    const job = numbers(new Set());
+    const others = await producers();
+    await queue.enqueue(job, 1);
+    const before = (await producers()).filter((id) => !others.includes(id));
+    expect(before).toHaveLength(1);
+    redis().pause();
+    expect((await timed(queue.enqueue(job, 2))).error).toEqual(unavailable);
+    redis().resume();
+    await expect.poll(async () => (await timed(queue.stats())).error, poll).toBeUndefined();
+    const after = (await producers()).filter((id) => !others.includes(id));
+    expect(after).toHaveLength(1);
+    expect(after).not.toEqual(before);
+  });
+
   test('frozen, and nothing said of a timeout: a call fails after five seconds', {
     timeout: 60_000,
   }, async () => {

@@ -119,11 +119,20 @@ export function openStore(options: StoreOptions): Store {
     return queue;
   };
   const isNoted = (queue: string): boolean => (noted.get(queue) ?? 0) > Date.now() - NOTE_FOR;
+  /**
+   * A connection that gave no answer in time is made anew. Its server may be a master that was replaced while it was frozen:
+   * when it comes back, it would still answer what it was sent, and what it stored would go with it.
+   */
+  const leaveSilent = (): void => {
+    const client = latest?.client as { status: string; disconnect(reconnect: boolean): void } | undefined;
+    if (client?.status === 'ready' && !options.redis.client) client.disconnect(true);
+  };
   const bounded = <T>(work: () => Promise<T>): Promise<T> =>
     new Promise<T>((resolve, reject) => {
-      const cancel = atDeadline(clock, timeout, () =>
-        reject(new QueueUnavailableError(`no answer within ${timeout} ms`)),
-      );
+      const cancel = atDeadline(clock, timeout, () => {
+        reject(new QueueUnavailableError(`no answer within ${timeout} ms`));
+        leaveSilent();
+      });
       work().then(resolve, reject).finally(cancel);
     });
 
